@@ -1,0 +1,1 @@
+"""A fitted model as an ASE calculator, and molecular dynamics with it."""

@@ -1,0 +1,1 @@
+"""Structures in, neighbour pairs, the exchange contract, files."""

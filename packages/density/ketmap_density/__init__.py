@@ -1,0 +1,1 @@
+"""Spherical expansion of the neighbour density."""

@@ -1,0 +1,1 @@
+"""The numerical kernels as torch operators, with their torch reference."""

@@ -1,0 +1,1 @@
+"""SOAP power spectrum."""

@@ -1,0 +1,1 @@
+"""The laws that representations and models keep, as functions anyone can import."""
