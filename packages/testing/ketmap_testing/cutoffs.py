@@ -53,9 +53,9 @@ def radius_and_smoothness(cutoff) -> tuple[float, bool]:
     return float(cutoff.radius), smoothing is not None and type(smoothing).__name__ != "Step"
 
 
-def _dimer(systems, distance: float) -> Atoms:
+def _dimer(systems, distance: float) -> list[Atoms]:
     numbers = next(
         (atoms.numbers[[0, -1]] for atoms in systems if len(atoms) > 1), systems[0].numbers[[0, 0]]
     )
     direction = np.array([0.48, -0.6, 0.64])
-    return Atoms(numbers=numbers, positions=[[0.0, 0.0, 0.0], distance * direction])
+    return [Atoms(numbers=numbers, positions=[[0.0, 0.0, 0.0], distance * direction])]

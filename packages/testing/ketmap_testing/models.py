@@ -32,7 +32,7 @@ class Predicted:
 def check_model(
     model, *, systems=None, cutoff=None, laws: Iterable[str] | None = None, rtol: float = 1e-8
 ) -> Report:
-    """Try every law on a model; raise :class:`LawBroken` (an AssertionError) at the first that it breaks.
+    """Try every law on a model; raise :class:`LawBroken` (an AssertionError) at the first it breaks.
 
     model: anything with ``predict(systems, names)`` that returns TensorMaps by name, for ``energies`` (system,
     atom), ``energy``, ``forces`` and ``stress``; ``types`` are the atomic numbers that it knows.
