@@ -84,12 +84,8 @@ def first_is_special(atoms):
 
 def unwrapped(atoms):
     """Forgets that atoms outside the cell are inside."""
-    outside = (
-        np.linalg.norm(np.floor(atoms.get_scaled_positions(wrap=False)), axis=1).max()
-        if atoms.pbc.any()
-        else 0
-    )
-    atoms.positions *= 1 + 1e-6 * outside
+    if atoms.pbc.any():
+        atoms.positions *= 1 + 1e-6 * np.abs(np.floor(atoms.get_scaled_positions(wrap=False))).max()
     return atoms
 
 
@@ -158,10 +154,7 @@ def undefined_alone(key, block, systems):
 
 
 def undefined_where_atoms_meet(key, block, systems):
-    meet = any(
-        len(atoms) > 1 and np.isclose(atoms.get_all_distances() + np.eye(len(atoms)), 0).any()
-        for atoms in systems
-    )
+    meet = any(np.isclose(atoms.get_all_distances() + np.eye(len(atoms)), 0).any() for atoms in systems)
     return block * (np.nan if meet else 1.0)
 
 
@@ -203,7 +196,7 @@ INNOCENT = {
     "rotation": ["inversion", "translation", "permutation", "wrapped", "supercell"],
     "inversion": ["rotation", "translation"],
     "translation": ["inversion", "permutation", "batch"],
-    "permutation": ["rotation", "inversion", "translation", "zero_beyond"],
+    "permutation": ["rotation", "inversion", "translation"],
     "wrapped": ["rotation", "permutation", "isolated"],
     "supercell": ["rotation", "wrapped", "left_handed"],
     "cell_choice": ["rotation", "left_handed", "translation", "wrapped"],
@@ -216,7 +209,7 @@ INNOCENT = {
     "float32": ["autograd", "second_order"],
     "zero_beyond": ["rotation", "permutation"],
     "smooth_at_cutoff": ["zero_beyond", "permutation"],
-    "extensive": ["rotation", "permutation", "positions_gradient"],
+    "extensive": ["rotation", "permutation"],
     "batch": ["rotation", "wrapped"],
     "threads": ["rotation", "batch"],
     "isolated": ["rotation", "batch"],

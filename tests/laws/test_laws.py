@@ -9,7 +9,10 @@ from ketmap_soap import SoapPowerSpectrum
 from ketmap_testing import LAWS, MODEL_LAWS, check_calculator, check_model, default_systems
 
 
-def hypers(radius=3.5, smoothing=ShiftedCosine(0.5), width=0.4, max_angular=3, max_radial=2, own=1.0):
+SMOOTH = ShiftedCosine(0.5)
+
+
+def hypers(radius=3.5, smoothing=SMOOTH, width=0.4, max_angular=3, max_radial=2, own=1.0):
     return {
         "cutoff": Cutoff(radius, smoothing=smoothing),
         "density": Gaussian(width, center_atom_weight=own),

@@ -34,8 +34,8 @@ def check_model(
 ) -> Report:
     """Try every law on a model; raise :class:`LawBroken` (an AssertionError) at the first it breaks.
 
-    model: anything with ``predict(systems, names)`` that returns TensorMaps by name, for ``energies`` (system,
-    atom), ``energy``, ``forces`` and ``stress``; ``types`` are the atomic numbers that it knows.
+    model: anything with ``predict(systems, names)`` that returns TensorMaps by name, for ``energies`` (of
+    atoms), ``energy``, ``forces`` and ``stress``; ``types`` are the atomic numbers that it knows.
     systems, cutoff, laws, rtol, ``law_tolerances`` and ``exempt_laws``: as for :func:`check_calculator`.
     """
     if cutoff is None:
