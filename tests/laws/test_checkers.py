@@ -40,7 +40,7 @@ def each(change):
 
 
 def values(change, gradient=None):
-    """Change the values (NumPy or torch) of every block, or those of a gradient; change(key, values, systems)."""
+    """Change the values of every block, or of a gradient, by change(key, values, systems)."""
 
     def after(tensor, systems):
         api = metatensor if isinstance(tensor, metatensor.TensorMap) else metatensor.torch

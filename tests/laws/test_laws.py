@@ -8,7 +8,6 @@ from ketmap_linear import Model, Ridge
 from ketmap_soap import SoapPowerSpectrum
 from ketmap_testing import LAWS, MODEL_LAWS, check_calculator, check_model, default_systems
 
-
 SMOOTH = ShiftedCosine(0.5)
 
 
