@@ -1,0 +1,210 @@
+"""Structures in: whatever holds atoms becomes one :class:`Batch` of tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The atoms of all systems, one after the other. Lengths in Å.
+
+    Positions and cells keep the dtype, device and autograd history of torch structures. A NumPy structure that is
+    alone shares its memory with the batch.
+    """
+
+    positions: torch.Tensor  # -> [atom, 3]
+    cells: torch.Tensor  # -> [system, 3, 3], rows are the cell vectors; rows without periodicity mean nothing
+    pbc: torch.Tensor  # -> [system, 3] bool
+    types: torch.Tensor  # -> [atom] int32, atomic numbers
+    system: torch.Tensor  # -> [atom] int32, index of the system of each atom
+    starts: torch.Tensor  # -> [system + 1] int64, first atom of each system
+    is_torch: bool = False  # whether results go out as torch TensorMaps
+
+    def __len__(self) -> int:
+        """Number of systems."""
+        return len(self.cells)
+
+    @property
+    def n_atoms(self) -> int:
+        """Number of atoms in all systems."""
+        return len(self.types)
+
+
+def as_batch(systems: Any) -> Batch:
+    """One or many structures as a :class:`Batch`.
+
+    :param systems: one of, or a list of, :class:`ase.Atoms`, ``chemfiles.Frame``, metatomic ``System``; a
+        :class:`Batch` is given back as it is. The list may be empty, and so may be structures.
+    :raises ValueError: for positions or cells that are not finite and for periodic directions without volume, naming
+        system and atom; for systems of different dtype or device.
+    :raises TypeError: for objects that are no structures, and for torch and NumPy structures in one list.
+
+    >>> batch = as_batch(ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]))
+    >>> len(batch), batch.n_atoms, batch.types.tolist()
+    (1, 2, [8, 1])
+    """
+    if isinstance(systems, Batch):
+        return systems
+    if not isinstance(systems, list | tuple):
+        systems = [systems] if _is_structure(systems) else _as_list(systems)
+    is_torch = bool(systems) and _is_torch(systems[0])
+    parts = [
+        _torch_parts if is_torch else _ase_parts if isinstance(s, ase.Atoms) else _other_parts
+        for s in systems
+    ]
+    rows = []
+    for index, (part, structure) in enumerate(zip(parts, systems)):
+        try:
+            rows.append(part(structure))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"system {index}: {error}") from None
+    batch = (_join_torch if is_torch else _join_numpy)(rows)
+    _validate(batch)
+    return batch
+
+
+def _as_list(systems: Any) -> list:
+    if isinstance(systems, str | bytes) or not hasattr(systems, "__iter__"):
+        raise TypeError(
+            f"expected ase.Atoms, chemfiles.Frame, metatomic System or a list of these, got {type(systems).__name__}"
+            + ("; files are read with ketmap_core.read(path)" if isinstance(systems, str) else "")
+        )
+    return list(systems)
+
+
+def _is_structure(system: Any) -> bool:
+    return isinstance(system, ase.Atoms) or _is_torch(system) or _is_chemfiles(system)
+
+
+def _is_torch(system: Any) -> bool:
+    # metatomic's System is a TorchScript object, known by what it carries (and metatomic is slow to import)
+    return isinstance(getattr(system, "positions", None), torch.Tensor) and hasattr(system, "pbc")
+
+
+def _is_chemfiles(system: Any) -> bool:
+    return type(system).__module__.partition(".")[0] == "chemfiles" and hasattr(system, "positions")
+
+
+def _ase_parts(atoms: ase.Atoms) -> tuple:
+    arrays = atoms.arrays
+    return arrays["positions"], atoms.cell.array, atoms.pbc, arrays["numbers"]
+
+
+def _other_parts(structure: Any) -> tuple:
+    if _is_chemfiles(structure):
+        return _chemfiles_parts(structure)
+    if _is_torch(structure):
+        raise TypeError("torch and NumPy structures in one list; convert them to one kind")
+    raise TypeError(
+        "expected ase.Atoms, chemfiles.Frame, metatomic System or a list of these, got "
+        + type(structure).__name__
+    )
+
+
+def _chemfiles_parts(frame: Any) -> tuple:
+    numbers = [atom.atomic_number for atom in frame.atoms]
+    if 0 in numbers:
+        atom = numbers.index(0)
+        raise ValueError(
+            f"atom {atom} has type '{frame.atoms[atom].type}', which is no element; set its type to an element symbol"
+        )
+    matrix = np.array(frame.cell.matrix).T  # chemfiles keeps the vectors as columns
+    pbc = np.full(3, bool(np.any(matrix)))  # no periodicity of single axes in chemfiles
+    return np.array(frame.positions), matrix, pbc, numbers
+
+
+def _torch_parts(system: Any) -> tuple:
+    if not _is_torch(system):
+        raise TypeError(f"torch structures and {type(system).__name__} in one list; convert them to one kind")
+    return system.positions, system.cell, system.pbc, system.types
+
+
+def _join_numpy(rows: Sequence[tuple]) -> Batch:
+    counts = [len(row[0]) for row in rows]
+    for index, (positions, cell, _, numbers) in enumerate(rows):
+        _check_shapes(index, positions, cell, numbers)
+    if not rows:
+        rows = [(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0,), dtype=bool), np.zeros(0, dtype=np.int32))]
+    positions = rows[0][0] if len(rows) == 1 else np.concatenate([row[0] for row in rows])
+    cells = np.concatenate([row[1] for row in rows]).reshape(-1, 3, 3)
+    pbc = np.concatenate([row[2] for row in rows]).reshape(-1, 3)
+    types = np.concatenate([row[3] for row in rows])
+    return Batch(
+        positions=torch.from_numpy(np.ascontiguousarray(positions, dtype=np.float64)),
+        cells=torch.from_numpy(np.asarray(cells, dtype=np.float64)),
+        pbc=torch.from_numpy(np.asarray(pbc, dtype=bool)),
+        types=torch.from_numpy(types.astype(np.int32)),
+        **_places(counts, torch.device("cpu")),
+    )
+
+
+def _join_torch(rows: Sequence[tuple]) -> Batch:
+    first = rows[0][0]
+    for index, (positions, cell, _, types) in enumerate(rows):
+        _check_shapes(index, positions, cell, types)
+        if positions.dtype != first.dtype or positions.device != first.device:
+            raise ValueError(
+                f"system {index}: positions are {positions.dtype} on {positions.device}, those of system 0 are "
+                f"{first.dtype} on {first.device}; use .to(dtype=..., device=...)"
+            )
+    return Batch(
+        positions=first if len(rows) == 1 else torch.cat([row[0] for row in rows]),
+        cells=torch.stack([row[1] for row in rows]),
+        pbc=torch.stack([row[2] for row in rows]),
+        types=torch.cat([row[3] for row in rows]).to(torch.int32),
+        **_places([len(row[0]) for row in rows], first.device),
+        is_torch=True,
+    )
+
+
+def _places(counts: list[int], device: torch.device) -> dict[str, torch.Tensor]:
+    starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
+    system = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return {"system": torch.from_numpy(system).to(device), "starts": torch.from_numpy(starts).to(device)}
+
+
+def _check_shapes(index: int, positions: Any, cell: Any, types: Any) -> None:
+    if positions.ndim != 2 or positions.shape[1] != 3 or len(types) != len(positions):
+        raise ValueError(
+            f"system {index}: expected positions of shape [{len(types)}, 3], got {list(positions.shape)}"
+        )
+    if tuple(cell.shape) != (3, 3):
+        raise ValueError(f"system {index}: expected a cell of shape [3, 3], got {list(cell.shape)}")
+
+
+def _validate(batch: Batch) -> None:
+    """Everything finite, and volume in every periodic direction; one pass over all systems."""
+    finite = torch.isfinite(batch.positions.detach())
+    if not finite.all():
+        atom = int(torch.nonzero(~finite.all(dim=1))[0])
+        system = int(batch.system[atom])
+        raise ValueError(
+            f"system {system}: position of atom {atom - int(batch.starts[system])} is not finite: "
+            f"{batch.positions[atom].tolist()}"
+        )
+    cells = batch.cells.detach().to("cpu", torch.float64).numpy()  # -> [system, 3, 3]
+    if not np.isfinite(cells).all():
+        system = int(np.nonzero(~np.isfinite(cells).all(axis=(1, 2)))[0][0])
+        raise ValueError(f"system {system}: cell is not finite: {cells[system].tolist()}")
+    flat = _without_volume(cells, batch.pbc.cpu().numpy())
+    if flat.any():
+        system = int(np.nonzero(flat)[0][0])
+        raise ValueError(
+            f"system {system}: periodic along {batch.pbc[system].tolist()}, but its cell {cells[system].tolist()} has "
+            "no volume there; give a cell, or pbc=False for an isolated system"
+        )
+
+
+def _without_volume(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    rows = cells * pbc[:, :, None]
+    gram = rows @ rows.transpose(0, 2, 1)
+    diagonal = np.einsum(
+        "sii->si", gram
+    )  # a view: non-periodic directions count as unit vectors across the others
+    diagonal[~pbc] = 1.0
+    return np.linalg.det(gram) <= 1e-14 * diagonal.prod(axis=1)  # (volume / product of lengths)²
