@@ -8,13 +8,15 @@ import ase
 import numpy as np
 import torch
 
+_KINDS = "ase.Atoms, chemfiles.Frame, metatomic System"
+
 
 @dataclass(frozen=True)
 class Batch:
     """The atoms of all systems, one after the other. Lengths in Å.
 
-    Positions and cells keep the dtype, device and autograd history of torch structures. A NumPy structure that is
-    alone shares its memory with the batch.
+    Positions and cells keep the dtype, device and autograd history of torch structures. A NumPy structure that
+    is alone shares its memory with the batch.
     """
 
     positions: torch.Tensor  # -> [atom, 3]
@@ -40,8 +42,8 @@ def as_batch(systems: Any) -> Batch:
 
     :param systems: one of, or a list of, :class:`ase.Atoms`, ``chemfiles.Frame``, metatomic ``System``; a
         :class:`Batch` is given back as it is. The list may be empty, and so may be structures.
-    :raises ValueError: for positions or cells that are not finite and for periodic directions without volume, naming
-        system and atom; for systems of different dtype or device.
+    :raises ValueError: for positions or cells that are not finite and for periodic directions without volume,
+        naming system and atom; for systems of different dtype or device.
     :raises TypeError: for objects that are no structures, and for torch and NumPy structures in one list.
 
     >>> batch = as_batch(ase.Atoms("OH", positions=[[0, 0, 0], [0, 0, 1]]))
@@ -53,14 +55,11 @@ def as_batch(systems: Any) -> Batch:
     if not isinstance(systems, list | tuple):
         systems = [systems] if _is_structure(systems) else _as_list(systems)
     is_torch = bool(systems) and _is_torch(systems[0])
-    parts = [
-        _torch_parts if is_torch else _ase_parts if isinstance(s, ase.Atoms) else _other_parts
-        for s in systems
-    ]
+    parts = _torch_parts if is_torch else _numpy_parts
     rows = []
-    for index, (part, structure) in enumerate(zip(parts, systems)):
+    for index, structure in enumerate(systems):
         try:
-            rows.append(part(structure))
+            rows.append(parts(structure))
         except (TypeError, ValueError) as error:
             raise type(error)(f"system {index}: {error}") from None
     batch = (_join_torch if is_torch else _join_numpy)(rows)
@@ -70,10 +69,8 @@ def as_batch(systems: Any) -> Batch:
 
 def _as_list(systems: Any) -> list:
     if isinstance(systems, str | bytes) or not hasattr(systems, "__iter__"):
-        raise TypeError(
-            f"expected ase.Atoms, chemfiles.Frame, metatomic System or a list of these, got {type(systems).__name__}"
-            + ("; files are read with ketmap_core.read(path)" if isinstance(systems, str) else "")
-        )
+        hint = "; files are read with ketmap_core.read(path)" if isinstance(systems, str) else ""
+        raise TypeError(f"expected {_KINDS} or a list of these, got {type(systems).__name__}{hint}")
     return list(systems)
 
 
@@ -90,29 +87,23 @@ def _is_chemfiles(system: Any) -> bool:
     return type(system).__module__.partition(".")[0] == "chemfiles" and hasattr(system, "positions")
 
 
-def _ase_parts(atoms: ase.Atoms) -> tuple:
-    arrays = atoms.arrays
-    return arrays["positions"], atoms.cell.array, atoms.pbc, arrays["numbers"]
-
-
-def _other_parts(structure: Any) -> tuple:
+def _numpy_parts(structure: Any) -> tuple:
+    if isinstance(structure, ase.Atoms):
+        arrays = structure.arrays
+        return arrays["positions"], structure.cell.array, structure.pbc, arrays["numbers"]
     if _is_chemfiles(structure):
         return _chemfiles_parts(structure)
     if _is_torch(structure):
         raise TypeError("torch and NumPy structures in one list; convert them to one kind")
-    raise TypeError(
-        "expected ase.Atoms, chemfiles.Frame, metatomic System or a list of these, got "
-        + type(structure).__name__
-    )
+    raise TypeError(f"expected {_KINDS}, got {type(structure).__name__}")
 
 
 def _chemfiles_parts(frame: Any) -> tuple:
     numbers = [atom.atomic_number for atom in frame.atoms]
     if 0 in numbers:
         atom = numbers.index(0)
-        raise ValueError(
-            f"atom {atom} has type '{frame.atoms[atom].type}', which is no element; set its type to an element symbol"
-        )
+        name = frame.atoms[atom].type
+        raise ValueError(f"atom {atom} has type '{name}', which is no element; set its type to an element")
     matrix = np.array(frame.cell.matrix).T  # chemfiles keeps the vectors as columns
     pbc = np.full(3, bool(np.any(matrix)))  # no periodicity of single axes in chemfiles
     return np.array(frame.positions), matrix, pbc, numbers
@@ -149,8 +140,8 @@ def _join_torch(rows: Sequence[tuple]) -> Batch:
         _check_shapes(index, positions, cell, types)
         if positions.dtype != first.dtype or positions.device != first.device:
             raise ValueError(
-                f"system {index}: positions are {positions.dtype} on {positions.device}, those of system 0 are "
-                f"{first.dtype} on {first.device}; use .to(dtype=..., device=...)"
+                f"system {index}: positions are {positions.dtype} on {positions.device}, those of system 0 "
+                f"are {first.dtype} on {first.device}; use .to(dtype=..., device=...)"
             )
     return Batch(
         positions=first if len(rows) == 1 else torch.cat([row[0] for row in rows]),
@@ -195,8 +186,8 @@ def _validate(batch: Batch) -> None:
     if flat.any():
         system = int(np.nonzero(flat)[0][0])
         raise ValueError(
-            f"system {system}: periodic along {batch.pbc[system].tolist()}, but its cell {cells[system].tolist()} has "
-            "no volume there; give a cell, or pbc=False for an isolated system"
+            f"system {system}: periodic along {batch.pbc[system].tolist()}, but its cell "
+            f"{cells[system].tolist()} has no volume there; give a cell, or pbc=False for an isolated system"
         )
 
 
