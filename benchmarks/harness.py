@@ -31,9 +31,7 @@ LIBRARIES = ("ketmap", "torch", "numpy", "metatensor-core", "vesin", "featomic",
 def options(description: str, **defaults) -> argparse.Namespace:
     """``--tiny`` (smoke test: smallest sizes, one round), ``--seconds`` per measured group, ``--output``."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument(
-        "--tiny", action="store_true", help="smallest sizes and a single round, to see that it runs"
-    )
+    parser.add_argument("--tiny", action="store_true", help="smallest sizes, one round: does it run?")
     parser.add_argument(
         "--seconds", type=float, default=20.0, help="time given to each group of alternating runs"
     )
@@ -44,7 +42,7 @@ def options(description: str, **defaults) -> argparse.Namespace:
 
 
 def alternate(seconds: float, **functions: Callable[[], object]) -> dict[str, float]:
-    """Median seconds of each function, run in turns after one warm-up, for about ``seconds`` and at least 3 rounds.
+    """Median seconds of each function, run in turns after a warm-up, for ``seconds`` and at least 3 rounds.
 
     Every round starts with another function. ``seconds`` = 0: a single round.
     """

@@ -20,7 +20,7 @@ def data(name: str) -> Path:
 
 
 def crystals(n_atoms: int = 2640) -> list[Atoms]:
-    """Paracetamol and azaphenacene crystals (H, C, N, O), about ``n_atoms`` atoms altogether; 2640: 20 crystals."""
+    """Paracetamol and azaphenacene crystals (H, C, N, O), ``n_atoms`` altogether or a few more; 2640: 20."""
     paracetamol = ase.io.read(data("paracetamol_alpha/paracetamol_train.xyz.gz"), "::7")
     azaphenacene = ase.io.read(data("azaphenacene/azaphenacene.xyz.gz"), ":")
     others = [atoms for i, atoms in enumerate(azaphenacene) if i % 9 != 7]

