@@ -5,8 +5,7 @@ import subprocess
 import sys
 
 import harness
-
-import numpy as np  # isort: skip
+import numpy as np
 import peers
 import structures as data
 
@@ -34,6 +33,29 @@ def measured_apart(which: str, n_atoms: int) -> dict:
     )
 
 
+def measure(report, name, n_atoms, seconds):
+    systems = data.crystals(n_atoms)
+    ours, theirs = peers.power_spectra()
+    size = held_bytes(ours.compute(systems, gradients=["positions"]))
+    source = np.ones(size // 8)
+    times = harness.alternate(
+        seconds,
+        ketmap=lambda: ours.compute(systems, gradients=["positions"]),
+        featomic=lambda: theirs.compute(systems, gradients=["positions"]),
+        memcpy=lambda: source.copy(),
+    )
+    atoms = sum(map(len, systems))
+    report.row(
+        f"{name}, {atoms} atoms",
+        times["ketmap"] / atoms * 1e6,
+        {"featomic": times["featomic"] / atoms * 1e6},
+        aim=5,
+        megabytes=size / 1e6,
+        gigabytes_per_second={name: size / time / 1e9 for name, time in times.items()},
+        peak_megabytes={which: measured_apart(which, n_atoms)["memory"] for which in ("ketmap", "featomic")},
+    )
+
+
 def main():
     given = harness.options(
         __doc__, child=(None, "measure the memory of one calculator"), atoms=(160, "structures of the child")
@@ -42,29 +64,7 @@ def main():
         return child(given.child, int(given.atoms))
     report = harness.Report("gradients", given)
     for name, n_atoms in CASES.items():
-        n_atoms = 80 if given.tiny else n_atoms
-        systems = data.crystals(n_atoms)
-        ours, theirs = peers.power_spectra()
-        size = held_bytes(ours.compute(systems, gradients=["positions"]))
-        source = np.ones(size // 8)
-        times = harness.alternate(
-            0 if given.tiny else given.seconds,
-            ketmap=lambda: ours.compute(systems, gradients=["positions"]),
-            featomic=lambda: theirs.compute(systems, gradients=["positions"]),
-            memcpy=lambda: source.copy(),
-        )
-        atoms = sum(map(len, systems))
-        report.row(
-            f"{name}, {atoms} atoms",
-            times["ketmap"] / atoms * 1e6,
-            {"featomic": times["featomic"] / atoms * 1e6},
-            aim=5,
-            megabytes=size / 1e6,
-            gigabytes_per_second={name: size / time / 1e9 for name, time in times.items()},
-            peak_megabytes={
-                which: measured_apart(which, n_atoms)["memory"] for which in ("ketmap", "featomic")
-            },
-        )
+        measure(report, name, 80 if given.tiny else n_atoms, given.seconds)
     report.save()
 
 

@@ -1,4 +1,4 @@
-"""What all benchmarks share: two threads, alternating runs, medians, the machine, a JSON file beside the figures.
+"""What all benchmarks share: two threads, alternating runs, medians, the machine, a JSON file of the figures.
 
 Import this module first: it sets the number of threads before any numerical library reads it.
 """
@@ -38,7 +38,10 @@ def options(description: str, **defaults) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     for name, (default, text) in defaults.items():
         parser.add_argument(f"--{name}", default=default, help=text)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.tiny:
+        given.seconds = 0.0
+    return given
 
 
 def alternate(seconds: float, **functions: Callable[[], object]) -> dict[str, float]:

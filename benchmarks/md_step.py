@@ -1,12 +1,12 @@
-"""One step of molecular dynamics through ASE (skin 1 Å, rebuilds included): energy, forces, stress of a linear model.
+"""One step of molecular dynamics through ASE: energy, forces and stress of a linear model.
 
-The peer evaluates the same model by featomic's explicit gradients, contracted with the same weights. Both see the
-same thermal trajectory; energies, forces and stress are checked to be equal.
+The neighbour list has a skin of 1 Å; rebuilds are included. The peer evaluates the same model by explicit
+gradients of featomic, contracted with the same weights. Both see the same thermal trajectory; energies, forces and
+stress are checked to be equal.
 """
 
 import harness
-
-import numpy as np  # isort: skip
+import numpy as np
 import peers
 import potentials
 import structures as data
@@ -70,36 +70,34 @@ def split(model, atoms, seconds: float) -> dict[str, float]:
     return {name: time / len(atoms) * 1e6 for name, time in times.items()}
 
 
+def measure(report, name, model, atoms, aim, size, seconds):
+    peer, calculator, n = potentials.ByGradients(model, size), Calculator(model), 20
+    frames = trajectory(atoms, 200)
+    ours = Steps(atoms, frames, through_ase(calculator))
+    theirs = Steps(atoms, frames, peer.evaluate)
+    times = harness.alternate(seconds, ketmap=lambda: ours.run(n), featomic=lambda: theirs.run(1))
+    report.row(
+        f"{name}, {len(atoms)} atoms",
+        times["ketmap"] / n / len(atoms) * 1e6,
+        {"featomic": times["featomic"] / len(atoms) * 1e6},
+        aim=aim,
+        milliseconds_per_step=times["ketmap"] / n * 1e3,
+        steps_per_rebuild=calculator.evaluations / calculator.builds,
+        split=split(model, atoms, seconds / 4),
+        difference=equal(model, Calculator(model), peer, atoms),
+    )
+
+
 def main():
     given = harness.options(__doc__)
     report = harness.Report("md_step", given)
     tiny = given.tiny
     size = (1, 1) if tiny else (peers.MAX_RADIAL, peers.MAX_ANGULAR)
-    crystal = potentials.crystal_model(*size)
+    crystal = data.large_crystal(80 if tiny else 640)
+    measure(report, "molecular crystal", potentials.crystal_model(*size), crystal, 150, size, given.seconds)
     trained, _ = potentials.silicon_sets()
-    silicon = potentials.silicon_model(peers.ketmap_hypers(*size), trained[:: 40 if tiny else 10], alpha=1e-6)
-    cases = {
-        "molecular crystal": (crystal, data.large_crystal(80 if tiny else 640), 150),
-        "silicon": (silicon, data.silicon(8 if tiny else 1000), 40),
-    }
-    for name, (model, atoms, aim) in cases.items():
-        peer, calculator, n = potentials.ByGradients(model, size), Calculator(model), 20
-        frames = trajectory(atoms, 200)
-        ours = Steps(atoms, frames, through_ase(calculator))
-        theirs = Steps(atoms, frames, peer.evaluate)
-        times = harness.alternate(
-            0 if tiny else given.seconds, ketmap=lambda: ours.run(n), featomic=lambda: theirs.run(1)
-        )
-        report.row(
-            f"{name}, {len(atoms)} atoms",
-            times["ketmap"] / n / len(atoms) * 1e6,
-            {"featomic": times["featomic"] / len(atoms) * 1e6},
-            aim=aim,
-            milliseconds_per_step=times["ketmap"] / n * 1e3,
-            steps_per_rebuild=calculator.evaluations / calculator.builds,
-            split=split(model, atoms, given.seconds / 4 if not tiny else 0),
-            difference=equal(model, Calculator(model), peer, atoms),
-        )
+    model = potentials.silicon_model(peers.ketmap_hypers(*size), trained[:: 40 if tiny else 10], alpha=1e-6)
+    measure(report, "silicon", model, data.silicon(8 if tiny else 1000), 40, size, given.seconds)
     report.save()
 
 

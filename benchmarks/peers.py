@@ -42,7 +42,7 @@ def power_spectra(*size: int):
 
 
 def dscribe_soap(structures):
-    """SOAP of dscribe with as many functions: its cutoff has no smoothing and its Gaussians are expanded analytically."""
+    """SOAP of dscribe with as many functions; its cutoff has no smoothing."""
     from dscribe.descriptors import SOAP
 
     species = sorted({int(number) for atoms in structures for number in np.unique(atoms.numbers)})
@@ -52,7 +52,7 @@ def dscribe_soap(structures):
 
 
 def largest_difference(ours, theirs) -> float:
-    """Largest deviation of any block, relative to the largest value of that block: are both the same thing?"""
+    """Largest deviation of any block, relative to the largest value of that block."""
     worst = 0.0
     for key, block in theirs.items():
         mine = ours.block(key)

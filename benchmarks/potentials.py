@@ -2,12 +2,11 @@
 
 import ase.io
 import numpy as np
+import peers
+import structures as data
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ketmap import Model, Ridge, SoapPowerSpectrum
-
-import peers
-import structures as data
 
 HELD_OUT = 5  # every fifth structure is left out of the training
 
@@ -23,7 +22,7 @@ def crystal_model(max_radial=peers.MAX_RADIAL, max_angular=peers.MAX_ANGULAR):
 
 
 def silicon_sets() -> tuple[list[Atoms], list[Atoms]]:
-    """Silicon of Zuo et al., J. Phys. Chem. A 124, 731 (2020): (to train on, left out), energies and forces in eV, Å."""
+    """Silicon of Zuo et al., J. Phys. Chem. A 124, 731 (2020), in eV and Å: (to train on, left out)."""
     structures = ase.io.read(data.data("zuo2020/Si_train.xyz.gz"), ":")
     for atoms in structures:
         forces = atoms.arrays["force"]
@@ -40,14 +39,14 @@ def silicon_model(hypers: dict, structures: list[Atoms], alpha=None):
 
 
 class ByGradients:
-    """Energy, forces and stress by featomic: features and their explicit gradients, contracted with the weights."""
+    """Energy, forces and stress by featomic: explicit gradients contracted with the weights."""
 
     def __init__(self, model, size: tuple[int, int]):
         self.calculator = peers.power_spectra(*size)[1]
         self.weights = {tuple(int(v) for v in key.values): block for key, block in model.weights.items()}
 
     def evaluate(self, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
-        """Without the baseline of the composition, which is constant -> energy, forces [atom, xyz], stress [3, 3]."""
+        """Energy (without the constant of the composition), forces [atom, xyz], stress [3, 3]."""
         tensor = self.calculator.compute(atoms, gradients=["positions", "strain"])
         energy, slopes, virial = 0.0, np.zeros((len(atoms), 3)), np.zeros((3, 3))
         for key, block in tensor.items():

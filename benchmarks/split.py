@@ -8,7 +8,7 @@ from ketmap_ops import power_spectrum
 
 
 def parts(systems, whole: float, seconds: float, spectrum: bool = False) -> dict[str, float]:
-    """µs per atom of each part; blocks (cutting arrays, labels) is what the whole call takes beyond the others."""
+    """µs per atom of each part; blocks (arrays cut, labels made) is what is left of the whole call."""
     engine = Expansion(**peers.ketmap_hypers())
     batch = as_batch(systems)
     pairs = engine.pairs(batch)

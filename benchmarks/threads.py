@@ -1,8 +1,7 @@
 """One structure, one thread and two: each kernel, and whole calls."""
 
 import harness
-
-import peers  # isort: skip
+import peers
 import potentials
 import structures as data
 import torch
@@ -52,7 +51,7 @@ def main():
     }
     for name, function in (kernels | whole).items():
         times = harness.alternate(
-            0 if tiny else given.seconds / 4, one=with_threads(1, function), two=with_threads(2, function)
+            given.seconds / 4, one=with_threads(1, function), two=with_threads(2, function)
         )
         scale = 1e6 / len(atoms)
         aim = 1.8 if name.startswith("kernel") else None
