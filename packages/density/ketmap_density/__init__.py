@@ -1,1 +1,21 @@
 """Spherical expansion of the neighbour density."""
+
+from .basis import TensorProduct
+from .calculator import SphericalExpansion
+from .cutoff import Cutoff, ShiftedCosine, Step
+from .density import Gaussian
+from .environments import Environments
+from .expansion import Expansion
+from .radial import Gto
+
+__all__ = [
+    "Cutoff",
+    "Environments",
+    "Expansion",
+    "Gaussian",
+    "Gto",
+    "ShiftedCosine",
+    "SphericalExpansion",
+    "Step",
+    "TensorProduct",
+]

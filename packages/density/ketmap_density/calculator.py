@@ -1,0 +1,104 @@
+"""The calculator: structures to a TensorMap of spherical expansion coefficients."""
+
+import warnings
+
+from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincident, stamp
+from ketmap_core.errors import coincident_message
+
+from .assembly import KEYS, Assembly
+from .basis import Basis
+from .cutoff import Cutoff
+from .density import Density
+from .expansion import Expansion
+from .selection import Selection, check_gradients
+
+
+class SphericalExpansion:
+    """Expansion of the neighbour density around every atom, ⟨a n l m|ρ_i⟩, with featomic's names and values.
+
+    Keys ``o3_lambda, o3_sigma, center_type, neighbor_type``; samples ``system, atom``: the centres of that
+    type that have such a neighbour or are it; component ``o3_mu``; property ``n``.
+
+    :param cutoff: :class:`Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
+
+    >>> import ase.build
+    >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, SphericalExpansion, TensorProduct
+    >>> rho = SphericalExpansion(
+    ...     cutoff=Cutoff(5.0, smoothing=ShiftedCosine(0.5)),
+    ...     density=Gaussian(0.3),
+    ...     basis=TensorProduct(max_angular=2, radial=Gto(max_radial=3)),
+    ... )
+    >>> tensor = rho.compute(ase.build.molecule("CH4"))
+    >>> tensor.block(dict(o3_lambda=1, center_type=6, neighbor_type=1)).shape
+    (1, 3, 4)
+    """
+
+    def __init__(self, *, cutoff: Cutoff, density: Density, basis: Basis):
+        self.expansion = Expansion(cutoff, density, basis)
+
+    @property
+    def cutoff(self) -> Cutoff:
+        return self.expansion.cutoff
+
+    @property
+    def density(self) -> Density:
+        return self.expansion.density
+
+    @property
+    def basis(self) -> Basis:
+        return self.expansion.basis
+
+    def to_dict(self) -> dict:
+        """Hyper-parameters in featomic's nested spelling."""
+        return self.expansion.to_dict()
+
+    @classmethod
+    def from_dict(cls, given: dict) -> "SphericalExpansion":
+        return cls(**given)
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """Coefficients of all atoms of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System``
+            (a torch TensorMap on their device, with autograd through positions and cells, twice
+            differentiable).
+        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``,
+            component ``xyz``), ``"strain"`` (components ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε))
+            and ``"cell"`` (components ``abc, xyz``, at fixed Cartesian positions).
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of
+            each key.
+        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
+        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with
+            all of them: then these are the keys, and types that do not occur give empty blocks.
+        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections
+            or gradients with unknown names.
+        """
+        gradients = check_gradients(gradients)
+        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, ("n",))
+        batch = as_batch(systems)
+        pairs = find_checked_pairs(self.expansion, batch)
+        environments = self.expansion.environments(
+            batch, types=selection.wanted("neighbor_type"), centers=selection.atoms(batch), pairs=pairs
+        )
+        assembly = Assembly(self.expansion, batch, environments, selection)
+        coefficients = self.expansion.coefficients(environments, batch, assembly.table)
+        tensor = assembly.tensor(coefficients, assembly.choose_keys(pairs), gradients)
+        return stamp(tensor, calculator="SphericalExpansion", hypers=self.to_dict())
+
+
+def find_checked_pairs(expansion: Expansion, batch: Batch) -> Pairs:
+    """The pairs that a calculator works with; atoms at one point give a warning, and finite values."""
+    pairs = expansion.pairs(batch)
+    if found := coincident(batch, pairs):
+        warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=3)
+    return pairs

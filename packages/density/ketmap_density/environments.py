@@ -1,0 +1,104 @@
+"""Who stands around whom: neighbour pairs grouped by centre and by channel (the neighbour's type)."""
+
+import dataclasses
+
+import torch
+from ketmap_core import Batch, Pairs
+from ketmap_ops import group
+
+
+@dataclasses.dataclass(frozen=True)
+class Environments:
+    """The environments of the chosen centres of one batch.
+
+    Centres are ordered by (type, system, atom), so all centres of a type are one slice; pairs by (centre,
+    channel, neighbour, shift), so all neighbours of a type around a centre are one slice. The pair list may
+    hold a skin.
+    """
+
+    types: tuple[int, ...]  #: neighbour types, ascending: the channels
+    cutoff: float  #: pairs are complete up to here, skin included
+    centers: torch.Tensor  #: int32 [centre]: atom of each centre
+    center_types: torch.Tensor  #: int32 [centre]
+    rank: torch.Tensor  #: int32 [atom]: its place among the centres, −1 if it is none
+    own: torch.Tensor  #: int32 [centre]: channel of the centre's own type, −1 if there is none
+    starts: torch.Tensor  #: int64 [centre · channel + 1]
+    neighbors: torch.Tensor  #: int32 [pair]: neighbour atom
+    shifts: torch.Tensor  #: int32 [pair, 3]: cell shift of the neighbour
+    vectors: torch.Tensor  #: float [pair, 3]: from centre to neighbour, detached
+    reverse: torch.Tensor  #: int64 [pair]: the pair seen from the other side, −1 if that is not there
+
+    @property
+    def kind(self) -> torch.Tensor:  # -> int32 [centre]
+        """Place of each centre's type in ``types``, −1 if it is not there."""
+        return self.own
+
+    def __len__(self) -> int:
+        return len(self.centers)
+
+    def counts(self) -> torch.Tensor:  # -> int64 [centre, channel]
+        """Number of neighbours of each type around each centre."""
+        return torch.diff(self.starts).reshape(len(self), len(self.types))
+
+    def slots(self) -> torch.Tensor:  # -> int64 [pair]
+        """centre · n_channels + channel of each pair."""
+        every = torch.arange(len(self.starts) - 1, device=self.starts.device)
+        return torch.repeat_interleave(every, torch.diff(self.starts))
+
+    def differentiable_vectors(self, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
+        """r_neighbour − r_centre + S·cell through which gradients flow to ``batch.positions`` and
+        ``batch.cells``.
+        """
+        first = self.centers[self.slots() // max(len(self.types), 1)]  # -> [pair]
+        neighbors = self.neighbors.long()
+        positions, cells = batch.positions, batch.cells[batch.system[neighbors].long()]
+        shifts = self.shifts.to(positions.dtype)
+        return positions[neighbors] - positions[first.long()] + torch.einsum("pa,pax->px", shifts, cells)
+
+
+def environments(
+    batch: Batch,
+    pairs: Pairs,
+    cutoff: float,
+    types: tuple[int, ...] | None = None,
+    centers: torch.Tensor | None = None,
+) -> Environments:
+    """Group half ``pairs`` around ``centers`` (bool [atom]; default: every atom) by neighbour ``types``.
+
+    ``types`` are ascending atomic numbers, by default those that occur; neighbours of other types are left
+    out.
+    """
+    if types is None:
+        types = tuple(torch.unique(batch.types).tolist())
+    channel = _channels(batch.types, types)
+    chosen = torch.arange(batch.n_atoms, dtype=torch.int32, device=batch.types.device)
+    if centers is not None:
+        chosen = chosen[centers]
+    chosen = chosen[torch.argsort(batch.types[chosen.long()], stable=True)]
+    rank = torch.full_like(batch.types, -1)
+    rank[chosen.long()] = torch.arange(len(chosen), dtype=torch.int32, device=rank.device)
+    starts, neighbors, shifts, vectors, reverse = group(
+        pairs.first, pairs.second, pairs.shifts, pairs.vectors, rank, channel, len(chosen), len(types)
+    )
+    return Environments(
+        types=tuple(types),
+        cutoff=cutoff,
+        centers=chosen,
+        center_types=batch.types[chosen.long()],
+        rank=rank,
+        own=channel[chosen.long()],
+        starts=starts,
+        neighbors=neighbors,
+        shifts=shifts,
+        vectors=vectors,
+        reverse=reverse,
+    )
+
+
+def _channels(atom_types: torch.Tensor, types: tuple[int, ...]) -> torch.Tensor:  # -> int32 [atom]
+    """Place of each atom's type in ``types``, −1 if it is not there."""
+    if len(types) == 0:
+        return torch.full_like(atom_types, -1)
+    known = torch.tensor(types, dtype=atom_types.dtype, device=atom_types.device)
+    place = torch.searchsorted(known, atom_types).clamp(max=len(types) - 1)
+    return torch.where(known[place] == atom_types, place, -1).to(torch.int32)

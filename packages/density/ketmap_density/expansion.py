@@ -1,0 +1,133 @@
+"""The expansion c_nlm = Σ_j f_c(r_ij) R_nl(r_ij) Y_lm(r̂_ij) as dense arrays [centre, channel, lm, n]."""
+
+import functools
+
+import ketmap_ops as ops
+import torch
+from ketmap_core import Batch, Pairs, find_pairs
+
+from .basis import Basis, TensorProduct
+from .cutoff import Cutoff
+from .density import Density, Gaussian
+from .environments import Environments, environments
+from .radial import radial_integral
+from .splines import Spline, fit_spline
+
+DEFAULT_ACCURACY = 1e-10
+
+
+class Expansion:
+    """The engine below calculators and models: structures in, dense coefficients out, no TensorMap.
+
+    ``cutoff``, ``density`` and ``basis`` are objects or featomic's nested dictionaries.
+    """
+
+    def __init__(self, cutoff: Cutoff, density: Density, basis: Basis):
+        self.cutoff = Cutoff.from_dict(cutoff)
+        self.density: Gaussian = Density.from_dict(density)
+        self.basis: TensorProduct = Basis.from_dict(basis)
+        self.spline = radial_spline(self.cutoff.radius, self.density, self.basis)
+        self._tables = {}
+
+    @property
+    def l_max(self) -> int:
+        """Largest angular degree, inclusive."""
+        return self.basis.max_angular
+
+    @property
+    def n_max(self) -> int:
+        """Largest radial index, inclusive."""
+        return self.basis.radial.size - 1
+
+    @property
+    def table(self) -> torch.Tensor:  # -> [row, l, n]
+        """Coefficients of the quintic B-splines of R_nl, float64, CPU."""
+        return self.table_like(torch.empty(0, dtype=torch.float64))
+
+    @property
+    def spacing(self) -> float:
+        """Distance between knots in Å."""
+        return self.spline.spacing
+
+    def table_like(self, values: torch.Tensor) -> torch.Tensor:  # -> [row, l, n]
+        """The table in the dtype and on the device of ``values``; each is made once."""
+        kind = (values.device, values.dtype)
+        if kind not in self._tables:
+            self._tables[kind] = torch.from_numpy(self.spline.table).to(*kind)
+        return self._tables[kind]
+
+    def to_dict(self) -> dict:
+        """Hyper-parameters in featomic's spelling: ``{"cutoff": …, "density": …, "basis": …}``."""
+        return {name: getattr(self, name).to_dict() for name in ("cutoff", "density", "basis")}
+
+    def pairs(self, batch: Batch, skin: float = 0.0) -> Pairs:
+        """Half list of the pairs nearer than cutoff + ``skin``."""
+        return find_pairs(batch, self.cutoff.radius + skin)
+
+    def environments(
+        self,
+        batch: Batch,
+        types: tuple[int, ...] | None = None,
+        centers: torch.Tensor | None = None,
+        skin: float = 0.0,
+        pairs: Pairs | None = None,
+    ) -> Environments:
+        """Pairs around ``centers`` (bool [atom], default all) grouped by neighbour ``types`` (default: all
+        there are).
+
+        ``pairs`` may be given when they are known; they must reach cutoff + ``skin``.
+        """
+        pairs = self.pairs(batch, skin) if pairs is None else pairs
+        return environments(batch, pairs, self.cutoff.radius + skin, types, centers)
+
+    def vectors(self, environments: Environments, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
+        """Pair vectors; through positions and cells when these require gradients."""
+        if batch.positions.requires_grad or batch.cells.requires_grad:
+            return environments.differentiable_vectors(batch)
+        return environments.vectors
+
+    def coefficients(
+        self, environments: Environments, batch: Batch, table: torch.Tensor | None = None
+    ) -> torch.Tensor:  # -> [centre, channel, lm, n]
+        """c_nlm of every centre and channel, differentiable in positions and cells.
+
+        ``table`` may be a part of ``table_like``: fewer n, or lower l.
+        """
+        vectors = self.vectors(environments, batch)
+        table = self.table_like(vectors) if table is None else table
+        if len(environments) == 0:
+            return table.new_zeros(0, len(environments.types), table.shape[1] ** 2, table.shape[2])
+        return ops.expand(
+            vectors,
+            environments.starts,
+            environments.own,
+            table,
+            self.spacing,
+            self.cutoff.radius,
+            self.cutoff.width,
+            self.density.center_atom_weight,
+        )
+
+    def jacobian(
+        self, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor | None = None
+    ) -> torch.Tensor:  # -> [pair, xyz, lm, n]
+        """Derivative of each pair's contribution with respect to its vector."""
+        return ops.expand_jacobian(
+            vectors,
+            starts,
+            self.table_like(vectors) if table is None else table,
+            self.spacing,
+            self.cutoff.radius,
+            self.cutoff.width,
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def radial_spline(radius: float, density: Gaussian, basis: TensorProduct) -> Spline:
+    """The table of R_nl for environments of ``radius`` Å; made once for equal hyper-parameters."""
+    radial = basis.radial.bound(radius)
+    return fit_spline(
+        lambda r, derivative: radial_integral(r, basis.max_angular, radial, density, derivative),
+        radius,
+        DEFAULT_ACCURACY if basis.spline_accuracy is None else basis.spline_accuracy,
+    )

@@ -1,0 +1,110 @@
+"""Hyper-parameters: small frozen objects that validate themselves where they are built.
+
+Every object goes to and from featomic's nested dictionaries: ``to_dict`` and ``from_dict``.
+Classes with alternatives (densities, bases, smoothings …) form a family, told apart by ``"type"``.
+"""
+
+import dataclasses
+import functools
+import math
+import numbers
+from collections.abc import Mapping
+
+from ketmap_core.errors import unknown_name
+
+
+def hypers(cls):
+    """Make ``cls`` a frozen dataclass whose misspelt keywords are errors naming the nearest right one."""
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    initialise = cls.__init__
+
+    @functools.wraps(initialise)
+    def checked(self, *args, **given):
+        _check_names(given, names, cls.__name__)
+        try:
+            initialise(self, *args, **given)
+        except TypeError as error:  # too many, missing or repeated arguments
+            raise ValueError(f"{cls.__name__}({', '.join(names)}): {error}") from None
+
+    cls.__init__ = checked
+    return cls
+
+
+class Hypers:
+    """Base of all hyper-parameter objects; a direct subclass with subclasses of its own is a family."""
+
+    def to_dict(self) -> dict:
+        """The object in featomic's nested-dictionary spelling."""
+        written = {} if type(self).__base__ is Hypers else {"type": type(self).__name__}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            written[field.name] = value.to_dict() if isinstance(value, Hypers) else value
+        return written
+
+    @classmethod
+    def from_dict(cls, given):
+        """Build from a dictionary (an object of this family is returned as it is).
+
+        :raises ValueError: for unknown names (the nearest right one is named), wrong types and wrong values.
+        """
+        if isinstance(given, cls):
+            return given
+        if not isinstance(given, Mapping):
+            raise ValueError(f"expected {cls.__name__} (an object or a dict), got {given!r}")
+        given = dict(given)
+        if cls.__base__ is not Hypers:
+            given.pop("type", None)
+            chosen = cls
+        elif kinds := {kind.__name__: kind for kind in cls.__subclasses__()}:
+            if "type" not in given:
+                raise ValueError(f"{cls.__name__} needs a 'type', one of {', '.join(kinds)}; got {given!r}")
+            kind = given.pop("type")
+            if kind not in kinds:
+                raise ValueError(unknown_name(str(kind), list(kinds), f"{cls.__name__} type"))
+            chosen = kinds[kind]
+        else:
+            chosen = cls
+        names = [field.name for field in dataclasses.fields(chosen)]
+        absent = [name for name, value in given.items() if value is None and name in chosen._absent]
+        for name in absent:
+            del given[name]
+        _check_names(given, names, chosen.__name__)
+        return chosen(**given)
+
+    #: names of featomic that may come as None but have no counterpart here
+    _absent = ()
+
+    def _set(self, **values):
+        """Store validated values while the frozen object is being built."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+def _check_names(given, allowed, owner):
+    for name in given:
+        if name not in allowed:
+            raise ValueError(unknown_name(str(name), list(allowed), f"hyper-parameter of {owner}"))
+
+
+def number(value, name: str, *, minimum: float | None = None, above: float | None = None) -> float:
+    """``value`` as a finite float; ``minimum`` is inclusive, ``above`` exclusive."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
+    value = float(value)
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}, got {value:g}")
+    if above is not None and value <= above:
+        raise ValueError(f"{name} must be greater than {above:g}, got {value:g}")
+    return value
+
+
+def integer(value, name: str, *, minimum: int) -> int:
+    """``value`` as an int of at least ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise ValueError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value}")
+    return int(value)

@@ -1,0 +1,98 @@
+"""Uniform quintic B-splines: radial functions as one table, C⁴ everywhere.
+
+R(r) = Σ_{k=0…5} B_k(t) table[i + k], i = ⌊r/h⌋, t = r/h − i, with the six pieces B_k of the cardinal quintic
+B-spline (Schoenberg 1946; de Boor, A Practical Guide to Splines). Row j belongs to the knot (j − 2)h.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import scipy.linalg
+
+#: the system of collocation equations damps an error at its far end by 0.43 per knot: 48 knots give 2e-18
+MARGIN = 48
+
+# B_k(t) = Σ_p PIECES[k, p] t^p
+PIECES = (
+    np.array(
+        [
+            [1, -5, 10, -10, 5, -1],
+            [26, -50, 20, 20, -20, 5],
+            [66, 0, -60, 0, 30, -10],
+            [26, 50, 20, -20, -20, 10],
+            [1, 5, 10, 10, 5, -5],
+            [0, 0, 0, 0, 0, 1],
+        ]
+    )
+    / 120.0
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spline:
+    """``table`` [row, l, n] over knots ``spacing`` apart, for 0 ≤ r ≤ the radius it was made for."""
+
+    table: np.ndarray
+    spacing: float
+
+    def __call__(self, r: np.ndarray, derivative: int = 0) -> np.ndarray:  # -> [r, l, n]
+        i = np.floor(r / self.spacing).astype(int)
+        t = r / self.spacing - i
+        powers = np.array([np.polynomial.Polynomial(p).deriv(derivative)(t) for p in PIECES])  # -> [k, r]
+        rows = self.table[i + np.arange(6)[:, None]]  # -> [k, r, l, n]
+        return np.einsum("kr,krln->rln", powers, rows) / self.spacing**derivative
+
+
+def collocate(values: np.ndarray, parity: int) -> np.ndarray:  # [knot, ...] -> [row, ...]
+    """Rows of the spline through ``values`` at the knots 0, h, 2h …, with R(−r) = parity · R(r).
+
+    Solves (c_{j−2} + 26 c_{j−1} + 66 c_j + 26 c_{j+1} + c_{j+2})/120 = values_j with c_{−j} = parity · c_j;
+    coefficients past the last knot are taken as zero, so the last ``MARGIN`` knots only serve the others.
+    """
+    count = len(values)
+    bands = (
+        np.repeat(np.array([[1.0], [26.0], [66.0], [26.0], [1.0]]), count, axis=1) / 120
+    )  # [diagonal, column]
+    bands[1, 1] += parity * 26 / 120  # row 0, column 1
+    bands[0, 2] += parity * 1 / 120  # row 0, column 2
+    bands[2, 1] += parity * 1 / 120  # row 1, column 1
+    c = scipy.linalg.solve_banded((2, 2), bands, values.reshape(count, -1)).reshape(values.shape)
+    if parity < 0:
+        c[0] = 0.0
+    return np.concatenate([parity * c[2:0:-1], c])
+
+
+def fit_spline(
+    function: Callable[[np.ndarray, int], np.ndarray], radius: float, accuracy: float = 1e-10
+) -> Spline:
+    """The coarsest table with which ``function(r, derivative)`` -> [r, l, n] is reproduced on [0, radius].
+
+    Values are good to ``accuracy`` of the largest value of each (l, n), first derivatives to 10 times that,
+    second ones to 10⁴ times, measured between the knots. ``function`` must be smooth past ``radius`` and
+    have parity (−1)^l.
+
+    :raises ValueError: when 4096 knots are not enough.
+    """
+    points = (np.arange(1000) + 0.5) * radius / 1000
+    exact = [function(points, d) for d in range(3)]
+    limits = [accuracy * 10**p * np.abs(e).max(0) for p, e in zip((0, 1, 4), exact)]  # -> [l, n]
+    intervals = 16.0
+    while intervals < 4096:
+        spacing = radius / int(intervals)
+        values = function(spacing * np.arange(int(intervals) + 6 + MARGIN), 0)
+        table = np.empty((len(values) + 2, *values.shape[1:]))
+        table[:, 0::2] = collocate(values[:, 0::2], +1)
+        table[:, 1::2] = collocate(values[:, 1::2], -1)
+        spline = Spline(np.ascontiguousarray(table[:-MARGIN]), spacing)
+        excess = max(
+            np.max(np.abs(spline(points, d) - exact[d]) / np.maximum(limits[d], np.finfo(float).tiny))
+            for d in range(3)
+        )
+        if excess <= 1:
+            return spline
+        intervals = max(intervals * min(excess ** (1 / 6), 2.0), int(intervals) + 1)  # error ~ h⁶
+    raise ValueError(
+        f"radial functions cannot be splined to {accuracy:g} with 4096 knots over {radius:g} Å: "
+        "widen the Gaussian or ask for less spline_accuracy"
+    )
