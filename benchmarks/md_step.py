@@ -1,8 +1,8 @@
 """One step of molecular dynamics through ASE: energy, forces and stress of a linear model.
 
 The neighbour list has a skin of 1 Å; rebuilds are included. The peer evaluates the same model by explicit
-gradients of featomic, contracted with the same weights. Both see the same thermal trajectory; energies, forces and
-stress are checked to be equal.
+gradients of featomic, contracted with the same weights. Both see the same thermal trajectory; energies,
+forces and stress are checked to be equal.
 """
 
 import harness
