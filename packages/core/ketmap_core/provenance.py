@@ -1,9 +1,9 @@
 """What made a TensorMap, kept in its ``info`` and through files.
 
 Kept as strings, under these keys: ``ketmap.calculator``, ``ketmap.hypers`` (JSON), ``ketmap.units`` (JSON),
-``ketmap.convention`` (names, order and signs of the exchange contract), ``ketmap.versions`` (JSON, of packages)
-and ``ketmap.hash`` (of calculator, hyper-parameters, units and convention: equal hashes mean features that can be
-compared).
+``ketmap.convention`` (names, order and signs of the exchange contract), ``ketmap.versions`` (JSON)
+and ``ketmap.hash`` (of calculator, hyper-parameters, units and convention: equal hashes mean features that
+can be compared).
 """
 
 import hashlib

@@ -15,8 +15,8 @@ _KINDS = "ase.Atoms, chemfiles.Frame, metatomic System"
 class Batch:
     """The atoms of all systems, one after the other. Lengths in Å.
 
-    Positions and cells keep the dtype, device and autograd history of torch structures. A NumPy structure that
-    is alone shares its memory with the batch.
+    Positions and cells keep the dtype, device and autograd history of torch structures. A lone NumPy
+    structure shares its memory with the batch.
     """
 
     positions: torch.Tensor  # -> [atom, 3]
