@@ -1,0 +1,85 @@
+// Density coefficients of ranges of centres, their vector-Jacobian product and their Jacobian.
+#pragma once
+#include "kernels.hpp"
+#include "neighborhood.hpp"
+
+namespace KETMAP_ISA {
+
+template <class T> Expansion<T> expansion(const ketmap::RadialTable<T> &t, int n_channels) {
+    return Expansion<T>(t.table, t.rows, t.n_l, t.n_max, t.spacing, t.cutoff, t.width, n_channels);
+}
+
+// weight R_n0(0) Y_00: what the centre adds to its own channel.  [n padded]
+template <class T> std::vector<T> self_density(const Expansion<T> &e, double weight) {
+    std::vector<T> values(e.radial.size);
+    e.radial.template compute<false>(0, T(weight / std::sqrt(4 * M_PI)), 0, values.data(), nullptr);
+    values.resize(e.n_pad);
+    return values;
+}
+
+template <class T>
+void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own, double center_weight,
+            T *c, int64_t begin, int64_t end) {
+    const auto e = expansion(table, pairs.n_channels);
+    const auto self = self_density(e, center_weight);
+    Neighborhood<T> hood(e);
+    std::vector<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
+    const int64_t rows = int64_t(e.n_channels) * e.n_lm;
+    for (int64_t i = begin; i < end; i++) {
+        hood.gather(pairs.starts + i * e.n_channels, false,
+                    [&](int64_t p, T *v) { std::memcpy(v, pairs.vectors + 3 * p, 3 * sizeof(T)); });
+        hood.template functions<false>();
+        T *out = c + i * rows * e.n_max, *padded = scratch.empty() ? out : scratch.data();
+        hood.coefficients(padded);
+        if (own[i] >= 0)
+            for (int n = 0; n < e.n_max; n++) padded[own[i] * e.channel_size() + n] += self[n];
+        if (padded != out)
+            for (int64_t k = 0; k < rows; k++) std::memcpy(out + k * e.n_max, padded + k * e.n_pad, e.n_max * sizeof(T));
+    }
+}
+
+template <class T>
+void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const T *grad, T *grad_vectors,
+                int64_t begin, int64_t end) {
+    const auto e = expansion(table, pairs.n_channels);
+    Neighborhood<T> hood(e);
+    std::vector<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
+    const int64_t rows = int64_t(e.n_channels) * e.n_lm;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t *starts = pairs.starts + i * e.n_channels;
+        hood.gather(starts, true, [&](int64_t p, T *v) { std::memcpy(v, pairs.vectors + 3 * p, 3 * sizeof(T)); });
+        hood.template functions<true>();
+        const T *G = grad + i * rows * e.n_max;
+        if (!scratch.empty()) {
+            for (int64_t k = 0; k < rows; k++) std::memcpy(&scratch[k * e.n_pad], G + k * e.n_max, e.n_max * sizeof(T));
+            G = scratch.data();
+        }
+        std::memset(grad_vectors + 3 * starts[0], 0, 3 * (starts[e.n_channels] - starts[0]) * sizeof(T));
+        for (int a = 0; a < e.n_channels; a++)
+            for (int p = hood.begin[a]; p < hood.begin[a + 1]; p++)
+                hood.pull_back(p, G + a * e.channel_size(), grad_vectors + 3 * hood.pair[p]);
+    }
+}
+
+template <class T>
+void expand_jacobian(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, T *jacobian, int64_t begin,
+                     int64_t end) {
+    const auto e = expansion(table, pairs.n_channels);
+    Neighborhood<T> hood(e);
+    std::vector<T> scratch(3 * e.channel_size());
+    const int64_t size = int64_t(e.n_lm) * e.n_max;
+    for (int64_t i = begin; i < end; i++) {
+        const int64_t *starts = pairs.starts + i * e.n_channels;
+        hood.gather(starts, true, [&](int64_t p, T *v) { std::memcpy(v, pairs.vectors + 3 * p, 3 * sizeof(T)); });
+        hood.template functions<true>();
+        std::memset(jacobian + starts[0] * 3 * size, 0, (starts[e.n_channels] - starts[0]) * 3 * size * sizeof(T));
+        for (int p = 0; p < hood.n_pairs; p++) {
+            hood.jacobian(p, scratch.data());
+            T *out = jacobian + hood.pair[p] * 3 * size;
+            for (int64_t k = 0; k < 3 * e.n_lm; k++)
+                std::memcpy(out + k * e.n_max, &scratch[k * e.n_pad], e.n_max * sizeof(T));
+        }
+    }
+}
+
+} // namespace KETMAP_ISA

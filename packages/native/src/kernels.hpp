@@ -1,0 +1,41 @@
+// What each instruction set provides: functions over ranges of centres, without threads of their own.
+#pragma once
+#include <cstdint>
+
+namespace ketmap {
+
+template <class T> struct RadialTable {
+    const T *table;                // [row, l, n]
+    int rows, n_l, n_max;
+    double spacing, cutoff, width; // of the knots; of the cutoff function
+};
+
+template <class T> struct Pairs {
+    const T *vectors;      // [pair, 3]
+    const int64_t *starts; // [centre * channel + 1]
+    int n_channels;
+};
+
+template <class T> struct SoapEnergy {
+    RadialTable<T> radial;
+    int n_channels;
+    double center_weight;
+    const T *positions, *cells;                      // [atom, 3], [system, 3, 3]
+    const int32_t *system, *centers, *neighbors;     // [atom], [centre], [pair]
+    const int32_t *shifts, *own, *kind;              // [pair, 3], [centre], [centre]
+    const int64_t *starts;                           // [centre * channel + 1]
+    const T *quadratic;                              // [kind, l, channel n, channel n], symmetric
+    T *energies, *virials, *pair_gradients, *diagonal; // [centre], [centre, 9], [pair, 3], [centre, channel, l, n] or null
+};
+
+constexpr int energy_block = 4; // centres handled together, so that the quadratic form is read once for all of them
+
+template <class T> struct Kernels {
+    void (*expand)(const RadialTable<T> &, const Pairs<T> &, const int32_t *own, double center_weight, T *c,
+                   int64_t begin, int64_t end);
+    void (*expand_vjp)(const RadialTable<T> &, const Pairs<T> &, const T *grad, T *grad_vectors, int64_t begin, int64_t end);
+    void (*expand_jacobian)(const RadialTable<T> &, const Pairs<T> &, T *jacobian, int64_t begin, int64_t end);
+    void (*soap_energy)(const SoapEnergy<T> &, int64_t begin, int64_t end);
+};
+
+} // namespace ketmap

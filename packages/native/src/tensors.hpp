@@ -1,0 +1,55 @@
+// Checked access to the tensors that torch hands over, and the threads of torch's own pool.
+#pragma once
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+
+namespace ketmap {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+template <class T> constexpr ScalarType scalar_type = ScalarType::Double;
+template <> inline constexpr ScalarType scalar_type<float> = ScalarType::Float;
+template <> inline constexpr ScalarType scalar_type<int32_t> = ScalarType::Int;
+template <> inline constexpr ScalarType scalar_type<int64_t> = ScalarType::Long;
+
+inline void require(bool condition, const char *op, const std::string &message) {
+    if (!condition) throw std::runtime_error(std::string("ketmap::") + op + ": " + message);
+}
+
+// The data of a contiguous tensor of the given type and shape (-1: any)
+template <class T>
+const T *data(const char *op, const char *name, const Tensor &t, std::initializer_list<int64_t> shape) {
+    bool fits = t.scalar_type() == scalar_type<T> && t.is_contiguous() && t.dim() == int64_t(shape.size());
+    int d = 0;
+    if (fits)
+        for (int64_t n : shape) {
+            fits = fits && (n < 0 || t.size(d) == n);
+            d++;
+        }
+    if (!fits) {
+        std::string expected, got;
+        for (int64_t n : shape) expected += (n < 0 ? "any" : std::to_string(n)) + std::string(", ");
+        for (int64_t k = 0; k < t.dim(); k++) got += std::to_string(t.size(k)) + ", ";
+        require(false, op, std::string("'") + name + "' must be a contiguous tensor of shape [" + expected + "] and of the type of the other arguments; got shape [" + got + "]");
+    }
+    return static_cast<const T *>(t.const_data_ptr());
+}
+
+template <class T> T *mutable_data(const Tensor &t) { return static_cast<T *>(t.mutable_data_ptr()); }
+
+inline Tensor empty(const Tensor &like, std::initializer_list<int64_t> shape, ScalarType type) {
+    return torch::stable::new_empty(like, {shape.begin(), shape.size()}, type);
+}
+
+template <class F> void parallel(int64_t n, int64_t grain, const F &f) {
+    if (n > 0) torch::stable::parallel_for(0, n, grain, f);
+}
+
+} // namespace ketmap

@@ -1,0 +1,61 @@
+"""Energy, forces and virial of a quadratic form of the density: what a linear power-spectrum model needs in MD."""
+
+import torch
+
+from . import reference
+from .library import register
+
+
+def soap_energy(
+    positions,
+    cells,
+    system,
+    rank,
+    centers,
+    starts,
+    neighbors,
+    shifts,
+    reverse,
+    own,
+    table,
+    spacing: float,
+    cutoff: float,
+    width: float,
+    center_weight: float,
+    kind,
+    quadratic,
+    diagonal: bool,
+):
+    """Energies E_i = Σ_l Σ_m c_lmᵀ Q_l c_lm of the atoms, with forces and virial, in one pass.
+
+    No feature, no feature gradient and no coefficient array is stored. All atoms are centres. Forces are gathered in a
+    fixed order: results have the same bits for any number of threads. Not differentiable: for training through autograd
+    compose :func:`expand` with :func:`power_spectrum`.
+
+    :param positions: ``[atom, 3]``, Å, float32 or float64
+    :param cells: ``[system, 3, 3]``
+    :param system: system of each atom, int32 ``[atom]``
+    :param rank: place of each atom among the centres, int32 ``[atom]``
+    :param centers: atom of each centre, int32 ``[centre]``
+    :param starts, neighbors, shifts, reverse: pairs as :func:`group` gives them; may hold a skin
+    :param own, table, spacing, cutoff, width, center_weight: as for :func:`expand`
+    :param kind: row of ``quadratic`` for each centre, int32 ``[centre]``
+    :param quadratic: ``[kind, l, channel n, channel n]``, symmetric
+    :param diagonal: also return Σ_m c_alm n² / √(2l+1)
+    :return: energies ``[centre]``, forces -dE/dr ``[atom, 3]``, virial dE/dε for r → r (1 + ε) ``[system, xyz_1, xyz_2]``,
+        diagonal invariants ``[centre, channel, l, n]`` (empty without ``diagonal``)
+    """
+    return torch.ops.ketmap.soap_energy(
+        positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, spacing, cutoff, width,
+        center_weight, kind, quadratic, diagonal,
+    )  # fmt: skip
+
+
+def _shapes(positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, *rest):
+    n = centers.shape[0]
+    n_channels = (starts.shape[0] - 1) // max(n, 1)
+    features = (n, n_channels, *table.shape[1:]) if rest[-1] else (0,)
+    return positions.new_empty(n), torch.empty_like(positions), torch.empty_like(cells), positions.new_empty(features)
+
+
+register("soap_energy", reference.soap_energy, _shapes)
