@@ -3,7 +3,7 @@
 import torch
 
 from . import reference
-from .library import register
+from .library import native
 
 
 def soap_energy(
@@ -45,17 +45,8 @@ def soap_energy(
     :return: energies ``[centre]``, forces -dE/dr ``[atom, 3]``, virial dE/dε for r → r (1 + ε) ``[system, xyz_1, xyz_2]``,
         diagonal invariants ``[centre, channel, l, n]`` (empty without ``diagonal``)
     """
-    return torch.ops.ketmap.soap_energy(
+    road = torch.ops.ketmap.soap_energy if native(positions) else reference.soap_energy
+    return road(
         positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, spacing, cutoff, width,
         center_weight, kind, quadratic, diagonal,
     )  # fmt: skip
-
-
-def _shapes(positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, *rest):
-    n = centers.shape[0]
-    n_channels = (starts.shape[0] - 1) // max(n, 1)
-    features = (n, n_channels, *table.shape[1:]) if rest[-1] else (0,)
-    return positions.new_empty(n), torch.empty_like(positions), torch.empty_like(cells), positions.new_empty(features)
-
-
-register("soap_energy", reference.soap_energy, _shapes)

@@ -3,7 +3,7 @@
 import torch
 
 from . import reference
-from .library import register
+from .library import native
 
 
 def expand(vectors, starts, own, table, spacing: float, cutoff: float, width: float, center_weight: float):
@@ -24,17 +24,20 @@ def expand(vectors, starts, own, table, spacing: float, cutoff: float, width: fl
     :param center_weight: weight of the centre's own density
     :return: ``[centre, channel, lm, n]`` with lm = l² + l + m
     """
-    return torch.ops.ketmap.expand(vectors, starts, own, table, spacing, cutoff, width, center_weight)
+    road = torch.ops.ketmap.expand if native(vectors) else reference.expand
+    return road(vectors, starts, own, table, spacing, cutoff, width, center_weight)
 
 
 def expand_vjp(grad, vectors, starts, table, spacing: float, cutoff: float, width: float):
     """Gradient with respect to ``vectors``, ``[pair, 3]``, from the one with respect to the coefficients, ``grad``."""
-    return torch.ops.ketmap.expand_vjp(grad, vectors, starts, table, spacing, cutoff, width)
+    road = torch.ops.ketmap.expand_vjp if native(vectors) else reference.expand_vjp
+    return road(grad, vectors, starts, table, spacing, cutoff, width)
 
 
 def expand_jacobian(vectors, starts, own, table, spacing: float, cutoff: float, width: float):
     """Derivative of each pair's term of the coefficients by its vector, ``[pair, 3, lm, n]``."""
-    return torch.ops.ketmap.expand_jacobian(vectors, starts, own, table, spacing, cutoff, width)
+    road = torch.ops.ketmap.expand_jacobian if native(vectors) else reference.expand_jacobian
+    return road(vectors, starts, own, table, spacing, cutoff, width)
 
 
 def _setup(ctx, inputs, output):
@@ -64,21 +67,18 @@ def _backward_vjp(ctx, grad_grad):
     return dg, dv, *[None] * 5
 
 
-def _lm(table):
-    return table.shape[1] ** 2
-
-
 def _expand_shapes(vectors, starts, own, table, *numbers):
     n_channels = (starts.shape[0] - 1) // max(own.shape[0], 1)
-    return vectors.new_empty(own.shape[0], n_channels, _lm(table), table.shape[2])
+    return vectors.new_empty(own.shape[0], n_channels, table.shape[1] ** 2, table.shape[2])
 
 
 def _jacobian_shapes(vectors, starts, own, table, *numbers):
-    return vectors.new_empty(vectors.shape[0], 3, _lm(table), table.shape[2])
+    return vectors.new_empty(vectors.shape[0], 3, table.shape[1] ** 2, table.shape[2])
 
 
-register("expand", reference.expand, _expand_shapes)
-register("expand_vjp", reference.expand_vjp, lambda grad, vectors, *rest: torch.empty_like(vectors))
-register("expand_jacobian", reference.expand_jacobian, _jacobian_shapes)
-torch.library.register_autograd("ketmap::expand", _backward, setup_context=_setup)
-torch.library.register_autograd("ketmap::expand_vjp", _backward_vjp, setup_context=_setup_vjp)
+if hasattr(torch.ops.ketmap, "expand"):
+    torch.library.register_autograd("ketmap::expand", _backward, setup_context=_setup)
+    torch.library.register_autograd("ketmap::expand_vjp", _backward_vjp, setup_context=_setup_vjp)
+    torch.library.register_fake("ketmap::expand", _expand_shapes)
+    torch.library.register_fake("ketmap::expand_vjp", lambda grad, vectors, *rest: torch.empty_like(vectors))
+    torch.library.register_fake("ketmap::expand_jacobian", _jacobian_shapes)

@@ -3,7 +3,7 @@
 import torch
 
 from . import reference
-from .library import register
+from .library import native
 
 
 def group(first, second, shifts, vectors, rank, channel, n_centers: int, n_channels: int):
@@ -22,18 +22,5 @@ def group(first, second, shifts, vectors, rank, channel, n_centers: int, n_chann
         ``vectors`` ``[pair, 3]`` from centre to neighbour, ``reverse`` int64 ``[pair]``: place of the same pair seen
         from its neighbour, -1 if it is not in the list
     """
-    return torch.ops.ketmap.group(first, second, shifts, vectors, rank, channel, n_centers, n_channels)
-
-
-def _shapes(first, second, shifts, vectors, rank, channel, n_centers, n_channels):
-    n = torch.library.get_ctx().new_dynamic_size()
-    return (
-        first.new_empty(n_centers * n_channels + 1, dtype=torch.int64),
-        first.new_empty(n),
-        first.new_empty(n, 3),
-        vectors.new_empty(n, 3),
-        first.new_empty(n, dtype=torch.int64),
-    )
-
-
-register("group", reference.group, _shapes)
+    road = torch.ops.ketmap.group if native(vectors) else reference.group
+    return road(first, second, shifts, vectors, rank, channel, n_centers, n_channels)

@@ -1,12 +1,9 @@
-"""The ``ketmap`` namespace of torch operators: native on CPU where it was built, the torch reference elsewhere."""
+"""Which road an operator takes: the native kernel on CPU where it was built, the torch reference everywhere else."""
 
 import os
 import warnings
-from collections.abc import Callable
 
 import torch
-
-from .schemas import SCHEMAS
 
 
 def _load_native() -> str:
@@ -16,7 +13,7 @@ def _load_native() -> str:
     try:
         from ketmap_native import library
     except ImportError:
-        return "the package ketmap-native is not installed (it needs a C++20 compiler)"
+        return "the package ketmap-native is not installed (building it needs a C++20 compiler)"
     try:
         torch.ops.load_library(library)
     except OSError as error:
@@ -25,16 +22,12 @@ def _load_native() -> str:
 
 
 _obstacle = _load_native()
-_definitions = torch.library.Library("ketmap", "FRAGMENT")
-if _obstacle:
-    for name, schema in SCHEMAS.items():
-        _definitions.define(name + schema)
-    if "KETMAP_NATIVE" not in _obstacle:
-        warnings.warn(
-            f"ketmap runs on its torch reference, 10 to 100 times slower than its native kernels: {_obstacle}. "
-            "Install a C++ compiler (for instance g++) and run the install script again.",
-            stacklevel=2,
-        )
+if _obstacle and "KETMAP_NATIVE" not in _obstacle:
+    warnings.warn(
+        f"ketmap runs on its torch reference, 10 to 100 times slower than its native kernels: {_obstacle}. "
+        "Install a C++ compiler (for instance g++) and run the install script again.",
+        stacklevel=2,
+    )
 
 
 def backend() -> str:
@@ -42,9 +35,6 @@ def backend() -> str:
     return f"reference: {_obstacle}" if _obstacle else f"native ({torch.ops.ketmap.instruction_set()})"
 
 
-def register(name: str, reference: Callable, shapes: Callable) -> None:
-    """Let ``reference`` serve every device that has no kernel of its own; ``shapes`` makes empty results for tracing."""
-    devices = ("CPU", "CUDA") if _obstacle else ("CUDA",)
-    for device in devices:
-        _definitions.impl(name, reference, device)
-    torch.library.register_fake(f"ketmap::{name}", shapes, lib=_definitions)
+def native(tensor: torch.Tensor) -> bool:
+    """Whether the native kernels serve this tensor."""
+    return not _obstacle and tensor.device.type == "cpu"
