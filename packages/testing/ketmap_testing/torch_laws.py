@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from metatomic.torch import systems_to_torch
+from metatomic.torch import System, systems_to_torch
 
 from .derivatives import SIXTH_ORDER, STEP, differs
 from .rows import Deviation, NotApplicable, array, compare, rows, settle
@@ -15,10 +15,10 @@ def autograd(calculator, systems, *, rtol=1e-9) -> float:
     """The gradient by autograd is that of the explicit gradient blocks, for positions and cell."""
     deviations = []
     for atoms in systems:
-        names = ["positions", "cell"] if atoms.pbc.any() else ["positions"]
         system, leaves = _differentiable(atoms)
+        names = ["positions", "cell"][: len(leaves)]
         score, weights = _weighted_sum(_compute(calculator, [system]))
-        contracted = _gradient(score, leaves[: len(names)])
+        contracted = _gradient(score, leaves)
         tensor = calculator.compute([atoms], gradients=names)
         for name, found in zip(names, contracted, strict=True):
             explicit = _contracted(tensor, name, weights, len(atoms))
@@ -34,10 +34,10 @@ def second_order(calculator, systems, *, rtol=1e-9) -> float:
     for atoms in systems:
         directions = [rng.normal(size=(len(atoms), 3)), rng.normal(size=(3, 3)) * atoms.pbc[:, None]]
         leaves, slopes = _slopes(calculator, atoms, directions, 0.0)
-        along = sum((slope * torch.as_tensor(u)).sum() for slope, u in zip(slopes, directions, strict=True))
+        along = sum((slope * torch.as_tensor(u)).sum() for slope, u in zip(slopes, directions, strict=False))
         curvatures = _gradient(along, leaves)
         points = {k: _slopes(calculator, atoms, directions, k * STEP)[1] for k in SIXTH_ORDER}
-        for i, name in enumerate(["positions", "cell"][: 1 + bool(atoms.pbc.any())]):
+        for i, name in enumerate(["positions", "cell"][: len(leaves)]):
             label = f"{name} of {atoms.get_chemical_formula()}"
             values = {k: array(point[i]) for k, point in points.items()}
             deviations += differs(array(curvatures[i]), values, label, rtol)
@@ -64,11 +64,12 @@ def _compute(calculator, systems):
 
 
 def _differentiable(atoms):
-    """A metatomic system and its leaves: positions [atom, xyz], cell [abc, xyz]."""
-    system = systems_to_torch(
-        atoms, dtype=torch.float64, positions_requires_grad=True, cell_requires_grad=True
-    )
-    return system, [system.positions, system.cell]
+    """A metatomic system and its leaves: positions [atom, xyz] and, if it is periodic, cell [abc, xyz]."""
+    positions = torch.tensor(atoms.positions, requires_grad=True)
+    cell = torch.tensor(atoms.cell.array * atoms.pbc[:, None], requires_grad=bool(atoms.pbc.any()))
+    types = torch.tensor(atoms.numbers, dtype=torch.int32)
+    system = System(types=types, positions=positions, cell=cell, pbc=torch.tensor(atoms.pbc))
+    return system, [positions, cell] if atoms.pbc.any() else [positions]
 
 
 def _slopes(calculator, atoms, directions, t):
