@@ -1,5 +1,7 @@
 """Structures in, neighbour pairs, the exchange contract, files."""
 
+from .contract import Report, check
+from .dialects import canonicalize
 from .errors import (
     CoincidentAtomsError,
     CoincidentAtomsWarning,
@@ -8,8 +10,10 @@ from .errors import (
     UnknownTypesError,
     unknown_name,
 )
+from .files import load_archive, load_tensor, save_archive, save_tensor, write_atomic
 from .pairs import Pairs, coincident, find_pairs
 from .provenance import info, stamp
+from .read import read
 from .structures import Batch, as_batch
 
 __version__ = "0.1.0"
@@ -20,11 +24,20 @@ __all__ = [
     "FileFormatError",
     "KetmapError",
     "Pairs",
+    "Report",
     "UnknownTypesError",
     "as_batch",
+    "canonicalize",
+    "check",
     "coincident",
     "find_pairs",
     "info",
+    "load_archive",
+    "load_tensor",
+    "read",
+    "save_archive",
+    "save_tensor",
     "stamp",
     "unknown_name",
+    "write_atomic",
 ]

@@ -141,8 +141,8 @@ def load_archive(path: str | Path, *, kind: str = "ketmap", version: int = 1) ->
         if manifest["format_version"] > version:
             made_by = manifest["packages"].get("ketmap-core", "a newer version")
             raise FileFormatError(
-                f"'{path}' has format version {manifest['format_version']}, written by ketmap {made_by}; this "
-                f"ketmap reads up to version {version}: update ketmap"
+                f"'{path}' has format version {manifest['format_version']}, written by ketmap {made_by}; "
+                f"this ketmap reads up to version {version}: update ketmap"
             )
         return {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
 

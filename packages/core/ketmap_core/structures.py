@@ -92,13 +92,17 @@ def _numpy_parts(structure: Any) -> tuple:
         arrays = structure.arrays
         return arrays["positions"], structure.cell.array, structure.pbc, arrays["numbers"]
     if _is_chemfiles(structure):
-        return _chemfiles_parts(structure)
+        return chemfiles_parts(structure)
     if _is_torch(structure):
         raise TypeError("torch and NumPy structures in one list; convert them to one kind")
     raise TypeError(f"expected {_KINDS}, got {type(structure).__name__}")
 
 
-def _chemfiles_parts(frame: Any) -> tuple:
+def chemfiles_parts(frame: Any) -> tuple:
+    """Positions, cell, periodicity and atomic numbers of a chemfiles Frame.
+
+    :raises ValueError: for atoms whose type is no element.
+    """
     numbers = [atom.atomic_number for atom in frame.atoms]
     if 0 in numbers:
         atom = numbers.index(0)

@@ -1,0 +1,171 @@
+"""Files of structures in, by ASE or chemfiles."""
+
+import gzip
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import ase
+import ase.io
+import ase.units
+import chemfiles
+import numpy as np
+
+from .errors import FileFormatError
+from .quantities import adopt_results, convert, rename
+from .structures import chemfiles_parts
+
+# formats that chemfiles reads and ASE does not, or not as well
+_CHEMFILES = (
+    *(".xtc", ".trr", ".tng", ".tpr", ".dcd", ".nc", ".ncrst", ".mmtf", ".mol2", ".psf", ".sdf", ".gro"),
+    *(".cml", ".cssr", ".mmcif", ".arc", ".smi"),
+)
+_COMPRESSED = (".gz", ".bz2", ".xz")
+
+
+def read(
+    path: str | Path,
+    index: str | int | slice = ":",
+    units: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+    *,
+    topology: str | Path | None = None,
+) -> list[ase.Atoms]:
+    """Structures of a file, with the energies, forces, stresses and arrays found there.
+
+    Whatever the file called them, they are in ``atoms.info["energy"]``, ``atoms.arrays["forces"]`` and
+    ``atoms.info["stress"]`` (3×3, ASE's sign: (1/V) dE/dε). A frame that lacks a quantity stays without.
+    Where ``names`` says nothing, the names in ``ketmap_core.quantities.GUESSES`` are looked for.
+
+    :param path: xyz, extxyz, cif, pdb, POSCAR, LAMMPS data, traj and all else that ASE reads; xtc, trr, tng,
+        gro, mol2 and others by chemfiles. Also compressed (``.gz``).
+    :param index: which frames, as in ASE: ``":"``, ``"::10"``, ``-1``. The result is a list in any case.
+    :param units: quantity -> unit in the file, ``{"energy": "Ha", "force": "Ha/bohr", "length": "bohr"}``:
+        converted to eV, Å and e. Nothing else is converted. ``atoms.info["units"]`` says the units that hold.
+    :param names: quantity -> name in the file, ``{"forces": "force", "energy": "dft_energy"}``.
+    :param topology: a file with the elements, for trajectories that hold none (xtc, trr, dcd).
+    :raises FileFormatError: if the file is empty, cut or in no known format, naming file and frame.
+    :raises FileNotFoundError: if there is none.
+    :raises ValueError: for names and units that are unknown or do not fit.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file '{path}'")
+    if path.is_file() and path.stat().st_size == 0:
+        raise FileFormatError(f"'{path}' is empty")
+    by_chemfiles = topology is not None or _suffix(path) in _CHEMFILES
+    frames = list(_chemfiles_frames(path, index, topology) if by_chemfiles else _ase_frames(path, index))
+    for atoms in frames:
+        adopt_results(atoms)
+    try:
+        rename(frames, names)
+        convert(frames, units)
+    except ValueError as error:
+        raise ValueError(f"'{path}': {error}") from None
+    return frames
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.stem if path.suffix in _COMPRESSED else path.name).suffix.lower()
+
+
+def _ase_frames(path: Path, index: str | int | slice) -> Iterator[ase.Atoms]:
+    kind = _ase_format(path)
+    n_read = 0
+    try:
+        for atoms in ase.io.iread(path, index, format=kind, parallel=False):
+            yield atoms
+            n_read += 1
+    except ase.io.formats.UnknownFileTypeError as error:
+        raise FileFormatError(f"'{path}' is in no format that ASE or chemfiles know by its name") from error
+    except Exception as error:  # each parser has its own
+        found = _xyz_damage(path) if _suffix(path) in (".xyz", ".extxyz") else f"frame {n_read}"
+        raise FileFormatError(f"'{path}' is cut or damaged at {found}: {error}") from error
+    if n_read == 0:
+        _nothing_read(path, index)
+
+
+def _nothing_read(path: Path, index: str | int | slice) -> None:
+    if index == ":":
+        raise FileFormatError(f"'{path}' holds no structures")
+    if isinstance(_as_index(index), int):
+        raise IndexError(f"'{path}' has no frame {index}")
+
+
+def _as_index(index: str | int | slice) -> int | slice:
+    return ase.io.formats.string2index(index) if isinstance(index, str) else index
+
+
+def _ase_format(path: Path) -> str | None:
+    name = path.name.lower()
+    if _suffix(path) not in (".data", ".lmp", ".lammps") and not name.startswith(("data.", "lammps.data")):
+        return None
+    with _open_text(path) as file:
+        if not any(line.split()[:1] == ["Masses"] for line in file):
+            raise FileFormatError(
+                f"'{path}' has no section Masses, so its elements are unknown; add one, or use "
+                "ase.io.read(path, format='lammps-data', Z_of_type={1: 14})"
+            )
+    return "lammps-data"
+
+
+def _xyz_damage(path: Path) -> str:
+    """The first frame of an xyz file that is not whole."""
+    frame, line = 0, ""
+    try:
+        with _open_text(path) as file:
+            while line := file.readline():
+                n_atoms = int(line)
+                rows = [file.readline() for _ in range(n_atoms + 1)][1:]
+                whole = [row for row in rows if row.strip()]
+                if len(whole) < n_atoms:
+                    return f"frame {frame}, after {len(whole)} of {n_atoms} atoms"
+                frame += 1
+    except ValueError:
+        return f"frame {frame}, where the number of atoms was expected"
+    except (OSError, EOFError):
+        pass
+    return f"frame {frame}"
+
+
+def _open_text(path: Path):
+    return gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8")
+
+
+def _chemfiles_frames(
+    path: Path, index: str | int | slice, topology: str | Path | None
+) -> Iterator[ase.Atoms]:
+    step = None
+    try:
+        with warnings.catch_warnings(), chemfiles.Trajectory(str(path)) as trajectory:
+            warnings.simplefilter("ignore", chemfiles.misc.ChemfilesWarning)  # what matters is raised as well
+            if topology is not None:
+                trajectory.set_topology(str(topology))
+            for step in _steps(trajectory.nsteps, _as_index(index)):
+                yield _from_chemfiles(trajectory.read_step(step), path)
+    except chemfiles.ChemfilesError as error:
+        where = "" if step is None else f" at frame {step}"
+        raise FileFormatError(f"'{path}' is cut, damaged or of another format{where}: {error}") from error
+    if step is None:
+        _nothing_read(path, index)
+
+
+def _steps(count: int, index: int | slice) -> Sequence[int]:
+    if isinstance(index, slice):
+        return range(count)[index]
+    return range(count)[index:][:1] if -count <= index < count else ()
+
+
+def _from_chemfiles(frame: chemfiles.Frame, path: Path) -> ase.Atoms:
+    try:
+        positions, cell, pbc, numbers = chemfiles_parts(frame)
+    except ValueError as error:
+        raise FileFormatError(f"'{path}': {error}, or give the elements with topology='file.pdb'") from error
+    atoms = ase.Atoms(numbers=numbers, positions=positions, cell=cell, pbc=pbc)
+    if frame.has_velocities():  # Å/ps
+        atoms.set_velocities(np.array(frame.velocities) / (1000 * ase.units.fs))
+    atoms.info.update((name, frame[name]) for name in frame.list_properties())
+    charges = [atom.charge for atom in frame.atoms]
+    if any(charges):
+        atoms.set_initial_charges(charges)
+    return atoms
