@@ -10,6 +10,7 @@ from .basis import Basis
 from .cutoff import Cutoff
 from .density import Density
 from .expansion import Expansion
+from .hypers import complete
 from .selection import Selection, check_gradients
 
 
@@ -33,7 +34,8 @@ class SphericalExpansion:
     (1, 3, 4)
     """
 
-    def __init__(self, *, cutoff: Cutoff, density: Density, basis: Basis):
+    def __init__(self, *, cutoff: Cutoff = None, density: Density = None, basis: Basis = None, **misspelt):
+        complete("SphericalExpansion", misspelt, cutoff=cutoff, density=density, basis=basis)
         self.expansion = Expansion(cutoff, density, basis)
 
     @property

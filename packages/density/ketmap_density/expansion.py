@@ -109,17 +109,18 @@ class Expansion:
         )
 
     def jacobian(
-        self, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor | None = None
-    ) -> torch.Tensor:  # -> [pair, xyz, lm, n]
-        """Derivative of each pair's contribution with respect to its vector."""
-        return ops.expand_jacobian(
-            vectors,
-            starts,
-            self.table_like(vectors) if table is None else table,
-            self.spacing,
-            self.cutoff.radius,
-            self.cutoff.width,
-        )
+        self, environments: Environments, centers: slice = slice(None), table: torch.Tensor | None = None
+    ) -> tuple[slice, torch.Tensor]:  # -> their pairs, [pair, xyz, lm, n]
+        """Derivative of each pair's term with respect to its vector, for a slice of the ``centers``."""
+        n_channels = len(environments.types)
+        first, last, _ = centers.indices(len(environments))
+        starts = environments.starts[first * n_channels : last * n_channels + 1]
+        pairs = slice(int(starts[0]), int(starts[-1]))
+        vectors = environments.vectors[pairs]
+        table = self.table_like(vectors) if table is None else table
+        own = environments.own[first:last]
+        numbers = (self.spacing, self.cutoff.radius, self.cutoff.width)
+        return pairs, ops.expand_jacobian(vectors, starts - starts[0], own, table, *numbers)
 
 
 @functools.lru_cache(maxsize=64)

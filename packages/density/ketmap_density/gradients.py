@@ -8,8 +8,8 @@ from ketmap_core import Batch
 from .environments import Environments
 from .expansion import Expansion
 
-#: pairs differentiated at once: their derivatives (some MB) are added while they are in cache
-CHUNK = 512
+#: centres whose pairs are differentiated at once, so that memory goes to the result
+CHUNK = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +94,5 @@ def outer_gradient(
 
 
 def _jacobians(expansion, environments, table):
-    vectors = environments.vectors
-    for start in range(0, len(vectors), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        part = vectors[chunk]
-        whole = torch.tensor([0, len(part)], dtype=torch.int64, device=part.device)  # one segment
-        yield chunk, expansion.jacobian(part, whole, table)
+    for first in range(0, len(environments), CHUNK):
+        yield expansion.jacobian(environments, slice(first, first + CHUNK), table)

@@ -87,6 +87,16 @@ def _check_names(given, allowed, owner):
             raise ValueError(unknown_name(str(name), list(allowed), f"hyper-parameter of {owner}"))
 
 
+def complete(owner: str, misspelt: dict, **needed):
+    """Check that ``owner`` got all it needs and nothing it does not know.
+
+    :raises ValueError: naming what is misspelt and the nearest right name, or what is missing.
+    """
+    _check_names(misspelt, list(needed), owner)
+    if missing := [name for name, value in needed.items() if value is None]:
+        raise ValueError(f"{owner} needs {', '.join(needed)}; missing: {', '.join(missing)}")
+
+
 def number(value, name: str, *, minimum: float | None = None, above: float | None = None) -> float:
     """``value`` as a finite float; ``minimum`` is inclusive, ``above`` exclusive."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
