@@ -1,1 +1,5 @@
 """SOAP power spectrum."""
+
+from .calculator import SoapPowerSpectrum
+
+__all__ = ["SoapPowerSpectrum"]

@@ -1,0 +1,227 @@
+"""The TensorMap of a power spectrum: which rows there are, and their blocks."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+from ketmap_core import Batch, Pairs
+from ketmap_density import Environments, Expansion
+from ketmap_density.blocks import Maker, samples_of, take
+from ketmap_density.gradients import outer_gradient
+from ketmap_density.selection import Selection
+from ketmap_ops.power_spectrum import (
+    power_spectrum_jvp,
+    power_spectrum_positions,
+    power_spectrum_rows,
+)
+from ketmap_ops.reference.power_spectrum import position_rows
+
+KEYS = ("center_type", "neighbor_1_type", "neighbor_2_type")
+PROPERTIES = ("l", "n_1", "n_2")
+
+Key = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """The rows of all blocks, block after block: each block is one slice, written in place by the kernels."""
+
+    place: np.ndarray  # int64 [centre, ab]: row of this centre in the block of channels ab, −1: none
+    centers: np.ndarray  # int64 [row]
+    slices: dict[Key, slice]
+
+    @classmethod
+    def of(cls, environments: Environments, keys: list[Key]) -> "Rows":
+        """A block's rows are the centres that have both neighbours, or are them."""
+        has = neighbors_of_centers(environments)  # -> [centre, channel]
+        types, n_channels = environments.center_types.cpu().numpy(), len(environments.types)
+        channel = {t: index for index, t in enumerate(environments.types)}
+        place = np.full((len(environments), n_channels * (n_channels + 1) // 2), -1, dtype=np.int64)
+        centers, slices, end = [], {}, 0
+        for center, first, second in keys:
+            a, b = channel[first], channel[second]
+            begin, last = np.searchsorted(types, [center, center + 1])
+            here = begin + np.flatnonzero(has[begin:last, a] & has[begin:last, b])
+            slices[center, first, second] = slice(end, end := end + len(here))
+            place[here, pair_index(a, b, n_channels)] = np.arange(end - len(here), end)
+            centers.append(here)
+        return cls(place, np.concatenate([np.zeros(0, dtype=np.int64), *centers]), slices)
+
+
+def pair_index(a: int, b: int, n_channels: int) -> int:
+    """Place of the channel pair a ≤ b among (0,0) (0,1) … (1,1) …
+
+    >>> [pair_index(a, b, 3) for a in range(3) for b in range(a, 3)]
+    [0, 1, 2, 3, 4, 5]
+    """
+    return a * n_channels - a * (a - 1) // 2 + b - a
+
+
+def neighbors_of_centers(environments: Environments) -> np.ndarray:  # -> bool [centre, channel]
+    """Which types each centre has around it, or is."""
+    has = (environments.counts() > 0).cpu().numpy()
+    own = environments.own.cpu().numpy()
+    known = np.flatnonzero(own >= 0)
+    has[known, own[known]] = True
+    return has
+
+
+def neighbors_of_atoms(batch: Batch, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Types that occur, and which of them each atom has around it, or is.  # -> [channel], bool [atom, channel]"""
+    types, kind = torch.unique(batch.types, return_inverse=True)
+    has = torch.nn.functional.one_hot(kind, max(len(types), 1)).bool()
+    has[pairs.first.long(), kind[pairs.second.long()]] = True
+    has[pairs.second.long(), kind[pairs.first.long()]] = True
+    return types.cpu().numpy(), has.cpu().numpy()
+
+
+def available_keys(types: np.ndarray, has: np.ndarray, centers: np.ndarray) -> list[Key]:
+    """(center_type, a ≤ b) of all atoms around which a and b meet; ``centers`` [atom] are their types."""
+    keys = []
+    for center in np.unique(centers):
+        mine = has[centers == center].astype(np.float32)
+        met = np.triu(mine.T @ mine > 0)
+        keys += [(int(center), int(types[a]), int(types[b])) for a, b in np.argwhere(met)]
+    return keys
+
+
+def choose_keys(selection: Selection, batch: Batch, pairs: Pairs, environments: Environments) -> list[Key]:
+    """Keys in the order (center_type, neighbor_1_type, neighbor_2_type), or as selected."""
+    if selection.samples is None:
+        types, has = np.array(environments.types), neighbors_of_centers(environments)
+        centers = environments.center_types.cpu().numpy()
+    else:  # keys do not depend on the selection of samples
+        types, has = neighbors_of_atoms(batch, pairs)
+        centers = batch.types.cpu().numpy()
+    keys = selection.choose_keys(available_keys(types, has, centers))
+    for _, first, second in keys:
+        if first > second:
+            raise ValueError(
+                f"selected key neighbor_1_type={first}, neighbor_2_type={second}: the block of these two types "
+                f"is neighbor_1_type={second}, neighbor_2_type={first}"
+            )
+    return [key for key in keys if key[1] in environments.types and key[2] in environments.types]
+
+
+class Assembly:
+    """What the blocks of one call share."""
+
+    def __init__(
+        self,
+        expansion: Expansion,
+        batch: Batch,
+        environments: Environments,
+        selection: Selection,
+        keys: list[Key],
+    ):
+        self.expansion, self.batch, self.environments = expansion, batch, environments
+        self.selection, self.keys = selection, keys
+        self.make = Maker.of(batch)
+        self.rows = Rows.of(environments, keys)
+        self.place = torch.from_numpy(self.rows.place).to(environments.starts.device)
+        self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
+        l, n = np.arange(expansion.l_max + 1), np.arange(expansion.n_max + 1)
+        every = np.stack(np.meshgrid(l, n, n, indexing="ij"), axis=-1).reshape(-1, 3)
+        self.chosen = selection.choose_properties(every)
+        self.properties = every if self.chosen is None else every[self.chosen]
+
+    def tensor(self, coefficients: torch.Tensor, gradients: tuple[str, ...] = ()):
+        """The TensorMap of the chosen keys."""
+        values = self._dense(power_spectrum_rows(coefficients, self.place, len(self.rows.centers)), 1)
+        coefficients = coefficients.detach()
+        derivatives = {name: self._gradient(name, coefficients) for name in gradients}
+        shared = self.make.labels(PROPERTIES, self.properties)
+        blocks = []
+        for key in self.keys:
+            rows, samples = self._samples(key)
+            columns, properties = self._properties(key, shared)
+            block = self.make.block(_columns(take(values, rows), columns), samples, [], properties)
+            for name, (dense, components) in derivatives.items():
+                rows, samples = self._gradient_samples(key, name)
+                data = _columns(take(dense, rows), columns)
+                block.add_gradient(name, self.make.block(data, samples, components, properties))
+            blocks.append(block)
+        return self.make.tensor(KEYS, self.keys, blocks)
+
+    def _dense(self, values: torch.Tensor, lead: int):  # [..., l, n1, n2] -> array [..., property]
+        values = values.flatten(lead)
+        return self.make.array(values if self.chosen is None else values[..., self.chosen])
+
+    def _gradient(self, name: str, coefficients: torch.Tensor):  # -> dense array, labels of its components
+        expansion, environments = self.expansion, self.environments
+        table = expansion.table_like(environments.vectors)
+        spline = (table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width)
+        if name == "positions":
+            dense = power_spectrum_positions(
+                coefficients,
+                environments.vectors,
+                environments.starts,
+                environments.neighbors,
+                environments.centers,
+                *spline,
+                self.place,
+                self.position_rows[0],
+            )
+            return self._dense(dense, 2), [self.make.range("xyz", 0, 3)]
+        if name == "strain":
+            left, components = environments.vectors, ("xyz_1", "xyz_2")
+        else:
+            left, components = environments.shifts.to(table.dtype), ("abc", "xyz")
+        outer = outer_gradient(expansion, environments, left, table)  # -> [centre, channel, left, xyz, lm, n]
+        dense = power_spectrum_jvp(outer.flatten(2, 3), coefficients, self.place, len(self.rows.centers))
+        dense = dense.unflatten(1, (3, 3))
+        return self._dense(dense, 3), [self.make.range(component, 0, 3) for component in components]
+
+    @functools.cached_property
+    def position_rows(self) -> tuple[torch.Tensor, torch.Tensor]:  # -> int64 [row + 1], [gradient row]
+        """First gradient row of each row, and the atom of each gradient row."""
+        environments = self.environments
+        sample, atom = position_rows(
+            environments.starts, environments.neighbors, environments.centers, self.place
+        )
+        counts = torch.bincount(sample, minlength=len(self.rows.centers))
+        return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), atom
+
+    def _properties(self, key: Key, shared):
+        columns = self.selection.properties_of(key, self.properties)
+        if columns is None:
+            return None, shared
+        return columns, self.make.labels(PROPERTIES, self.selection.labels_of(key, "properties"))
+
+    def _samples(self, key: Key):  # -> places of the block's rows, labels
+        rows = self.rows.slices[key]
+        selected = self.selection.samples_of(key, self.samples[self.rows.centers[rows]])
+        if selected is None:
+            return rows, self.make.labels(("system", "atom"), self.samples[self.rows.centers[rows]])
+        labels = self.selection.labels_of(key, "samples")
+        places = np.where(selected >= 0, selected + rows.start, -1)
+        return places, self.make.labels(("system", "atom"), labels)
+
+    def _gradient_samples(self, key: Key, name: str):
+        rows, _ = self._samples(key)
+        if name != "positions":
+            count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+            return rows, self.make.range("sample", 0, count)
+        starts, atoms = (values.cpu().numpy() for values in self.position_rows)
+        if isinstance(rows, slice):
+            kept = slice(starts[rows.start], starts[rows.stop])
+            counts = np.diff(starts[rows.start : rows.stop + 1])
+        else:  # a TensorMap chose samples and their order
+            first = np.where(rows >= 0, starts[rows], 0)
+            counts = np.where(rows >= 0, starts[rows + 1], 0) - first
+            kept = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        sample, atom = np.repeat(np.arange(len(counts)), counts), atoms[kept]
+        system = self.batch.system.cpu().numpy()[atom]
+        atom = atom - self.batch.starts.cpu().numpy()[system]
+        labels = np.stack([sample, system, atom], axis=1)
+        return kept, self.make.labels(("sample", "system", "atom"), labels)
+
+
+def _columns(data, columns: np.ndarray | None):
+    """The properties that one block wants, by place; −1: zeros."""
+    if columns is None:
+        return data
+    data = data[..., columns]
+    data[..., columns < 0] = 0.0
+    return data

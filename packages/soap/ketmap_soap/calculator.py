@@ -1,0 +1,103 @@
+"""The calculator: structures to a TensorMap of power spectra."""
+
+from ketmap_core import as_batch, stamp
+from ketmap_density import Cutoff, Expansion
+from ketmap_density.basis import Basis
+from ketmap_density.calculator import find_checked_pairs
+from ketmap_density.density import Density
+from ketmap_density.selection import Selection, check_gradients
+
+from .assembly import KEYS, PROPERTIES, Assembly, choose_keys
+
+
+class SoapPowerSpectrum:
+    """SOAP power spectrum: the rotational invariants of second order of the neighbour density, as in featomic.
+
+    p[ab, l, n1, n2] = f_ab (−1)^l/√(2l+1) Σ_m ⟨a n1 l m|ρ_i⟩ ⟨b n2 l m|ρ_i⟩ for neighbour types a ≤ b, with
+    f = 1 for a = b and √2 for a < b (Bartók, Kondor, Csányi, PRB 87, 184115 (2013)).
+
+    Keys ``center_type, neighbor_1_type, neighbor_2_type``; samples ``system, atom``: the centres of that type that
+    have both neighbours or are them; properties ``l, n_1, n_2``.
+
+    :param cutoff: :class:`~ketmap_density.Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
+
+    >>> import ase.build
+    >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
+    >>> from ketmap_soap import SoapPowerSpectrum
+    >>> soap = SoapPowerSpectrum(
+    ...     cutoff=Cutoff(5.0, smoothing=ShiftedCosine(0.5)),
+    ...     density=Gaussian(0.3),
+    ...     basis=TensorProduct(max_angular=2, radial=Gto(max_radial=3)),
+    ... )
+    >>> tensor = soap.compute(ase.build.molecule("CH4"))
+    >>> tensor.block(dict(center_type=1, neighbor_1_type=1, neighbor_2_type=6)).shape
+    (4, 48)
+    """
+
+    def __init__(self, *, cutoff: Cutoff, density: Density, basis: Basis):
+        self.expansion = Expansion(cutoff, density, basis)
+
+    @property
+    def cutoff(self) -> Cutoff:
+        return self.expansion.cutoff
+
+    @property
+    def density(self) -> Density:
+        return self.expansion.density
+
+    @property
+    def basis(self) -> Basis:
+        return self.expansion.basis
+
+    def to_dict(self) -> dict:
+        """Hyper-parameters in featomic's nested spelling."""
+        return self.expansion.to_dict()
+
+    @classmethod
+    def from_dict(cls, given: dict) -> "SoapPowerSpectrum":
+        return cls(**given)
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """Power spectra of all atoms of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
+            TensorMap on their device, with autograd through positions and cells, twice differentiable).
+        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``, ascending: the
+            centre and its neighbours of the block's types; component ``xyz``), ``"strain"`` (components
+            ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed
+            Cartesian positions).
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of (some of) ``l, n_1, n_2``, or a TensorMap with the properties of each key.
+        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with all of
+            them: then these are the keys, and types that do not occur give empty blocks.
+        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
+            gradients with unknown names.
+        """
+        gradients = check_gradients(gradients)
+        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, PROPERTIES)
+        batch = as_batch(systems)
+        pairs = find_checked_pairs(self.expansion, batch)
+        environments = self.expansion.environments(
+            batch, types=_neighbor_types(selection), centers=selection.atoms(batch), pairs=pairs
+        )
+        keys = choose_keys(selection, batch, pairs, environments)
+        assembly = Assembly(self.expansion, batch, environments, selection, keys)
+        coefficients = self.expansion.coefficients(environments, batch)
+        tensor = assembly.tensor(coefficients, gradients)
+        return stamp(tensor, calculator="SoapPowerSpectrum", hypers=self.to_dict())
+
+
+def _neighbor_types(selection: Selection) -> tuple[int, ...] | None:
+    """The channels that the selected keys need; None: all there are."""
+    first, second = selection.wanted("neighbor_1_type"), selection.wanted("neighbor_2_type")
+    return None if first is None or second is None else tuple(sorted({*first, *second}))
