@@ -2,7 +2,6 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <tuple>
 #include <vector>
 
 namespace ketmap {
@@ -22,13 +21,15 @@ struct Places {
     }
 };
 
-// A full pair before its data are copied: the neighbour and twice the half pair, plus one if that one is turned round.
-struct Entry {
-    int32_t neighbor;
-    int64_t origin;
-};
+// A full pair before its data are copied: its neighbour in the high half, and in the low half its origin: twice the half
+// pair, plus one if that one is turned round. Sorting these numbers sorts by neighbour.
+using Entry = uint64_t;
+inline Entry entry(int32_t neighbor, int64_t origin) { return uint64_t(uint32_t(neighbor)) << 32 | uint64_t(origin); }
+inline int32_t neighbor_of(Entry e) { return int32_t(e >> 32); }
+inline int64_t origin_of(Entry e) { return int64_t(e & 0xffffffffu); }
+constexpr int64_t largest_list = int64_t(1) << 31; // half pairs that an origin can number
 
-// Stable count of the pairs of each segment, then their entries in place: starts [segment + 1], entries [pair]
+// Entries of each segment, not yet sorted: starts [segment + 1], entries [pair]
 template <class T> std::vector<Entry> distribute(const HalfPairs<T> &half, const Places &places, int64_t *starts) {
     std::fill(starts, starts + places.n_segments + 1, 0);
     for (int64_t p = 0; p < half.size; p++) {
@@ -43,31 +44,57 @@ template <class T> std::vector<Entry> distribute(const HalfPairs<T> &half, const
     for (int64_t p = 0; p < half.size; p++) {
         const int64_t forward = places.segment(half.first[p], half.second[p]);
         const int64_t backward = places.segment(half.second[p], half.first[p]);
-        if (forward >= 0) entries[next[forward]++] = {half.second[p], 2 * p};
-        if (backward >= 0) entries[next[backward]++] = {half.first[p], 2 * p + 1};
+        if (forward >= 0) entries[next[forward]++] = entry(half.second[p], 2 * p);
+        if (backward >= 0) entries[next[backward]++] = entry(half.first[p], 2 * p + 1);
     }
     return entries;
+}
+
+template <class Less> void insertion_sort(Entry *begin, Entry *end, Less less) {
+    for (Entry *e = begin; e < end; e++) {
+        const Entry moving = *e;
+        Entry *to = e;
+        for (; to > begin && less(moving, to[-1]); to--) *to = to[-1];
+        *to = moving;
+    }
 }
 
 // Sorts the entries of segments [begin, end) and copies the data of their pairs; place[origin] is where each one went.
 template <class T>
 void arrange(const HalfPairs<T> &half, const int64_t *starts, Entry *entries, int32_t *neighbors, int32_t *shifts,
-             T *vectors, int64_t *place, int64_t begin, int64_t end) {
-    auto shift = [&](const Entry &e, int k) { return e.origin & 1 ? -half.shifts[3 * (e.origin / 2) + k] : half.shifts[3 * (e.origin / 2) + k]; };
+             T *vectors, uint32_t *place, int64_t begin, int64_t end) {
+    auto shift = [&](Entry e, int k) {
+        const int32_t s = half.shifts[3 * (origin_of(e) / 2) + k];
+        return origin_of(e) & 1 ? -s : s;
+    };
+    auto by_shift = [&](Entry a, Entry b) { // among images of one neighbour
+        for (int k = 0; k < 3; k++)
+            if (shift(a, k) != shift(b, k)) return shift(a, k) < shift(b, k);
+        return a < b;
+    };
     for (int64_t segment = begin; segment < end; segment++) {
-        std::sort(entries + starts[segment], entries + starts[segment + 1], [&](const Entry &a, const Entry &b) {
-            if (a.neighbor != b.neighbor) return a.neighbor < b.neighbor;
-            return std::make_tuple(shift(a, 0), shift(a, 1), shift(a, 2)) < std::make_tuple(shift(b, 0), shift(b, 1), shift(b, 2));
-        });
+        Entry *first = entries + starts[segment], *last = entries + starts[segment + 1];
+        if (last - first < 64)
+            insertion_sort(first, last, [](Entry a, Entry b) { return a < b; });
+        else
+            std::sort(first, last);
+        for (Entry *same = first; same < last;) {
+            Entry *next = same + 1;
+            while (next < last && neighbor_of(*next) == neighbor_of(*same)) next++;
+            if (next - same > 1) std::sort(same, next, by_shift);
+            same = next;
+        }
         for (int64_t p = starts[segment]; p < starts[segment + 1]; p++) {
-            const Entry &e = entries[p];
-            const T *v = half.vectors + 3 * (e.origin / 2);
-            neighbors[p] = e.neighbor;
+            const int64_t origin = origin_of(entries[p]);
+            const T *v = half.vectors + 3 * (origin / 2);
+            const int32_t *s = half.shifts + 3 * (origin / 2);
+            const int sign = origin & 1 ? -1 : 1;
+            neighbors[p] = neighbor_of(entries[p]);
             for (int k = 0; k < 3; k++) {
-                shifts[3 * p + k] = shift(e, k);
-                vectors[3 * p + k] = e.origin & 1 ? -v[k] : v[k];
+                shifts[3 * p + k] = sign * s[k];
+                vectors[3 * p + k] = T(sign) * v[k];
             }
-            place[e.origin] = p;
+            place[origin] = uint32_t(p);
         }
     }
 }

@@ -27,14 +27,19 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> group(Tensor first, Tensor se
         const int64_t n = int64_t(entries.size());
         Tensor neighbors = empty(first, {n}, ScalarType::Int), full_shifts = empty(first, {n, 3}, ScalarType::Int),
                full_vectors = empty(vectors, {n, 3}, scalar_type<T>), reverse = empty(first, {n}, ScalarType::Long);
-        std::vector<int64_t> place(2 * half, -1);
+        require(half < largest_list, "group", "more than 2^31 pairs; split the structures into batches");
+        constexpr uint32_t nowhere = 0xffffffffu;
+        std::vector<uint32_t> place(2 * half, nowhere);
         parallel(segments, 256, [&](int64_t begin, int64_t end) {
             arrange(pairs, mutable_data<int64_t>(starts), entries.data(), mutable_data<int32_t>(neighbors),
                     mutable_data<int32_t>(full_shifts), mutable_data<T>(full_vectors), place.data(), begin, end);
         });
         int64_t *back = mutable_data<int64_t>(reverse);
         parallel(n, 4096, [&](int64_t begin, int64_t end) {
-            for (int64_t p = begin; p < end; p++) back[p] = place[entries[p].origin ^ 1];
+            for (int64_t p = begin; p < end; p++) {
+                const uint32_t q = place[origin_of(entries[p]) ^ 1];
+                back[p] = q == nowhere ? -1 : int64_t(q);
+            }
         });
         return std::make_tuple(starts, neighbors, full_shifts, full_vectors, reverse);
     });

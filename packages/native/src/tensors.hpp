@@ -5,6 +5,11 @@
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include <cstdint>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -42,10 +47,20 @@ const T *data(const char *op, const char *name, const Tensor &t, std::initialize
     return static_cast<const T *>(t.const_data_ptr());
 }
 
+inline int64_t element_bytes(ScalarType type) { return type == ScalarType::Double || type == ScalarType::Long ? 8 : 4; }
+
 template <class T> T *mutable_data(const Tensor &t) { return static_cast<T *>(t.mutable_data_ptr()); }
 
+// Large results ask for huge pages: writing fresh memory in pages of 4 kB costs more than computing it.
 inline Tensor empty(const Tensor &like, std::initializer_list<int64_t> shape, ScalarType type) {
-    return torch::stable::new_empty(like, {shape.begin(), shape.size()}, type);
+    Tensor t = torch::stable::new_empty(like, {shape.begin(), shape.size()}, type);
+#ifdef __linux__
+    constexpr uintptr_t huge = uintptr_t(1) << 21;
+    const uintptr_t begin = reinterpret_cast<uintptr_t>(t.data_ptr()), end = begin + t.numel() * element_bytes(type);
+    const uintptr_t first = (begin + huge - 1) / huge * huge, last = end / huge * huge;
+    if (last > first) madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE);
+#endif
+    return t;
 }
 
 template <class F> void parallel(int64_t n, int64_t grain, const F &f) {
