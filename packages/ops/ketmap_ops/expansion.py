@@ -60,8 +60,9 @@ def _setup_vjp(ctx, inputs, output):
 def _backward_vjp(ctx, grad_grad):
     grad, vectors, starts, table = ctx.saved_tensors
     with torch.enable_grad():
+        # new nodes, since ``grad`` may depend on ``vectors`` further up: partial derivatives are asked for here;
         # the result is part of the graph only where a third derivative is asked for
-        g, v = (x if x.requires_grad else x.detach().requires_grad_() for x in (grad, vectors))
+        g, v = (x.view_as(x) if x.requires_grad else x.detach().requires_grad_() for x in (grad, vectors))
         vjp = reference.expand_vjp(g, v, starts, table, *ctx.numbers)
         dg, dv = torch.autograd.grad(vjp, (g, v), grad_grad, create_graph=torch.is_grad_enabled())
     return dg, dv, *[None] * 5
