@@ -1,0 +1,189 @@
+// The power spectrum and its derivatives as torch operators.
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+#include <vector>
+#include "dispatch.hpp"
+#include "power_spectrum_kernels.hpp"
+#include "tensors.hpp"
+
+#define KETMAP_DECLARE(isa) namespace isa { template <class T> const ketmap::SpectrumKernels<T> &spectrum_kernels(); }
+KETMAP_DECLARE(generic)
+#ifdef KETMAP_X86
+KETMAP_DECLARE(avx2)
+KETMAP_DECLARE(avx512)
+#endif
+#undef KETMAP_DECLARE
+
+namespace ketmap {
+namespace {
+
+template <class T> const SpectrumKernels<T> &spectrum_kernels() {
+#ifdef KETMAP_X86
+    if (instruction_set() == "avx512") return avx512::spectrum_kernels<T>();
+    if (instruction_set() == "avx2") return avx2::spectrum_kernels<T>();
+#endif
+    return generic::spectrum_kernels<T>();
+}
+
+template <class F> auto by_type(const Tensor &t, const char *op, const F &f) {
+    if (t.scalar_type() == ScalarType::Double) return f(double());
+    require(t.scalar_type() == ScalarType::Float, op, "expected float32 or float64");
+    return f(float());
+}
+
+// Large output on huge pages: first touching it costs as much as writing it otherwise.
+template <class T> Tensor large(const Tensor &like, std::initializer_list<int64_t> shape) {
+    Tensor t = empty(like, shape, scalar_type<T>);
+#ifdef __linux__
+    constexpr uintptr_t huge = 1 << 21;
+    const uintptr_t first = (reinterpret_cast<uintptr_t>(t.mutable_data_ptr()) + huge - 1) / huge * huge;
+    const uintptr_t last = (reinterpret_cast<uintptr_t>(t.mutable_data_ptr()) + t.numel() * sizeof(T)) / huge * huge;
+    if (last > first + huge) madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE);
+#endif
+    return t;
+}
+
+int exact_root(int64_t square) {
+    int root = 0;
+    while (int64_t(root) * root < square) root++;
+    return root;
+}
+
+template <class T> Spectrum<T> spectrum_of(const char *op, const Tensor &c, const int64_t *place) {
+    const T *values = data<T>(op, "c", c, {-1, -1, -1, -1});
+    const int n_l = exact_root(c.size(2));
+    require(int64_t(n_l) * n_l == c.size(2), op, "'c' must be [centre, channel, lm, n] with (l_max + 1)² entries lm");
+    return {values, int(c.size(1)), n_l, int(c.size(3)), place};
+}
+template <class T> Spectrum<T> spectrum_of(const char *op, const Tensor &c, const Tensor &place) {
+    auto s = spectrum_of<T>(op, c, nullptr);
+    s.place = data<int64_t>(op, "place", place, {c.size(0), s.pairs()});
+    return s;
+}
+
+template <class T> RadialTable<T> radial_of(const char *op, const Spectrum<T> &s, const Tensor &table, double spacing, double cutoff, double width) {
+    const T *values = data<T>(op, "table", table, {-1, s.n_l, s.n_max});
+    require(table.size(0) >= 6 && s.n_l <= 25, op, "'table' must be [row >= 6, l <= 24, n]");
+    return {values, int(table.size(0)), s.n_l, s.n_max, spacing, cutoff, width};
+}
+
+template <class T> Pairs<T> pairs_of(const char *op, const Tensor &c, const Tensor &vectors, const Tensor &starts) {
+    const int64_t segments = c.size(0) * c.size(1);
+    Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {segments + 1}), int(c.size(1))};
+    require(pairs.starts[segments] == vectors.size(0), op, "'starts' must end with the number of pairs");
+    return pairs;
+}
+
+Tensor power_spectrum(Tensor c, Tensor place, int64_t n_rows) {
+    return by_type(c, "power_spectrum", [&](auto zero) {
+        using T = decltype(zero);
+        const auto s = spectrum_of<T>("power_spectrum", c, place);
+        Tensor p = large<T>(c, {n_rows, s.n_l, s.n_max, s.n_max});
+        T *out = mutable_data<T>(p);
+        parallel(c.size(0), 16, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().values(s, out, begin, end); });
+        return p;
+    });
+}
+
+Tensor power_spectrum_vjp(Tensor grad, Tensor c, Tensor place) {
+    return by_type(c, "power_spectrum_vjp", [&](auto zero) {
+        using T = decltype(zero);
+        const auto s = spectrum_of<T>("power_spectrum_vjp", c, place);
+        const T *g = data<T>("power_spectrum_vjp", "grad", grad, {-1, s.n_l, s.n_max, s.n_max});
+        Tensor result = empty(c, {c.size(0), s.n_channels, int64_t(s.n_l) * s.n_l, s.n_max}, scalar_type<T>);
+        T *out = mutable_data<T>(result);
+        parallel(c.size(0), 16, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().vjp(s, g, out, begin, end); });
+        return result;
+    });
+}
+
+Tensor power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int64_t n_rows) {
+    return by_type(c, "power_spectrum_jvp", [&](auto zero) {
+        using T = decltype(zero);
+        const auto s = spectrum_of<T>("power_spectrum_jvp", c, place);
+        const T *d = data<T>("power_spectrum_jvp", "dc", dc, {c.size(0), s.n_channels, -1, int64_t(s.n_l) * s.n_l, s.n_max});
+        const int n_x = int(dc.size(2));
+        Tensor result = large<T>(c, {n_rows, n_x, s.n_l, s.n_max, s.n_max});
+        T *out = mutable_data<T>(result);
+        parallel(c.size(0), 2, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().jvp(s, d, n_x, out, begin, end); });
+        return result;
+    });
+}
+
+Tensor power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table, double spacing,
+                                double cutoff, double width, Tensor place, Tensor row_starts) {
+    return by_type(c, "power_spectrum_positions", [&](auto zero) {
+        using T = decltype(zero);
+        const char *op = "power_spectrum_positions";
+        const auto s = spectrum_of<T>(op, c, place);
+        const PositionRows<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_of<T>(op, c, vectors, starts),
+                                data<int32_t>(op, "neighbors", neighbors, {vectors.size(0)}), data<int32_t>(op, "centers", centers, {c.size(0)}),
+                                data<int64_t>(op, "row_starts", row_starts, {-1})};
+        Tensor rows = large<T>(c, {g.row_starts[row_starts.size(0) - 1], 3, s.n_l, s.n_max, s.n_max});
+        T *out = mutable_data<T>(rows);
+        parallel(c.size(0), 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().positions(s, g, out, begin, end); });
+        return rows;
+    });
+}
+
+Tensor power_spectrum_sums(Tensor dc, Tensor c, Tensor segments) {
+    return by_type(c, "power_spectrum_sums", [&](auto zero) {
+        using T = decltype(zero);
+        const char *op = "power_spectrum_sums";
+        const auto s = spectrum_of<T>(op, c, nullptr);
+        const T *d = data<T>(op, "dc", dc, {c.size(0), s.n_channels, -1, int64_t(s.n_l) * s.n_l, s.n_max});
+        const int64_t *starts = data<int64_t>(op, "segments", segments, {-1}), n_segments = segments.size(0) - 1;
+        require(n_segments >= 0 && starts[0] >= 0 && starts[n_segments] <= c.size(0), op, "'segments' must cut the centre axis");
+        const int n_x = int(dc.size(2));
+        Tensor sums = large<T>(c, {n_segments, n_x, packed_size(s.n_channels, s.n_l, s.n_max)});
+        T *out = mutable_data<T>(sums);
+        parallel(n_segments * s.pairs(), 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().sums(s, d, n_x, starts, out, begin, end); });
+        return sums;
+    });
+}
+
+Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor own, Tensor table,
+                             double spacing, double cutoff, double width) {
+    return by_type(c, "power_spectrum_design", [&](auto zero) {
+        using T = decltype(zero);
+        const char *op = "power_spectrum_design";
+        const auto s = spectrum_of<T>(op, c, nullptr);
+        const int64_t atoms = c.size(0), n_pairs = vectors.size(0);
+        const int32_t *center_atoms = data<int32_t>(op, "centers", centers, {atoms}), *others = data<int32_t>(op, "neighbors", neighbors, {n_pairs}),
+                      *kinds = data<int32_t>(op, "own", own, {atoms});
+        std::vector<int32_t> center_of(atoms, -1), places(n_pairs);
+        for (int64_t i = 0; i < atoms; i++) {
+            require(center_atoms[i] >= 0 && center_atoms[i] < atoms && kinds[i] >= 0 && kinds[i] < s.n_channels, op,
+                    "every atom must be a centre, of one of the types");
+            center_of[center_atoms[i]] = int32_t(i);
+        }
+        for (int64_t p = 0; p < n_pairs; p++) places[p] = center_of[others[p]];
+        const Design<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_of<T>(op, c, vectors, starts), places.data(), center_atoms, kinds};
+        Tensor rows = large<T>(c, {atoms, 3, s.n_channels * packed_size(s.n_channels, s.n_l, s.n_max)});
+        T *out = mutable_data<T>(rows);
+        parallel(atoms, 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().design(s, g, out, begin, end); });
+        return rows;
+    });
+}
+
+} // namespace
+} // namespace ketmap
+
+STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
+    m.def("power_spectrum(Tensor c, Tensor place, int n_rows) -> Tensor");
+    m.def("power_spectrum_vjp(Tensor grad, Tensor c, Tensor place) -> Tensor");
+    m.def("power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int n_rows) -> Tensor");
+    m.def("power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table, float spacing, float cutoff, float width, Tensor place, Tensor row_starts) -> Tensor");
+    m.def("power_spectrum_sums(Tensor dc, Tensor c, Tensor segments) -> Tensor");
+    m.def("power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor own, Tensor table, float spacing, float cutoff, float width) -> Tensor");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(ketmap, CPU, m) {
+    m.impl("power_spectrum", TORCH_BOX(&ketmap::power_spectrum));
+    m.impl("power_spectrum_vjp", TORCH_BOX(&ketmap::power_spectrum_vjp));
+    m.impl("power_spectrum_jvp", TORCH_BOX(&ketmap::power_spectrum_jvp));
+    m.impl("power_spectrum_positions", TORCH_BOX(&ketmap::power_spectrum_positions));
+    m.impl("power_spectrum_sums", TORCH_BOX(&ketmap::power_spectrum_sums));
+    m.impl("power_spectrum_design", TORCH_BOX(&ketmap::power_spectrum_design));
+}
