@@ -16,7 +16,7 @@ def rotations(improper):
 
 
 def real_harmonics(l, points):
-    """From SciPy's complex ones: √2 (−1)^m Im Y_l|m|, Y_l0, √2 (−1)^m Re Y_lm (its phase is Condon-Shortley's)."""
+    """From SciPy's complex ones, whose Condon-Shortley phase (−1)^m is taken out."""
     x, y, z = points.T / np.linalg.norm(points, axis=1)
     polar, azimuth = np.arccos(z), np.arctan2(y, x)
     values = [sph_harm_y(l, m, polar, azimuth) for m in range(l + 1)]
@@ -56,7 +56,7 @@ def test_character(l):
 
 @pytest.mark.parametrize("l", [1, 2, 4, 8])
 def test_same_as_e3nn(l):
-    """e3nn's axes are ours moved on by one: its (y, z, x) are our (x, y, z), so λ=1 is the plain vector there."""
+    """e3nn's axes are ours moved on by one: its (y, z, x) are our (x, y, z)."""
     o3 = pytest.importorskip("e3nn.o3")
     move = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])  # our vector -> e3nn's
     with torch.random.fork_rng():

@@ -93,7 +93,7 @@ def test_any_number_of_threads():
 
 
 def test_coordination_of_silicon():
-    """Diamond has 4, 12, 12 neighbours in its first three shells, at √3/4, √2/2 and √11/4 of the lattice constant."""
+    """Diamond: 4, 12, 12 neighbours in the first shells, at √3/4, √2/2 and √11/4 of the lattice constant."""
     batch = as_batch(ase.build.bulk("Si", a=5.43))
     counts = [2 * len(find_pairs(batch, 5.43 * shell)) / 2 for shell in (0.5, 0.75, 0.85)]
     assert counts == [4, 16, 28]

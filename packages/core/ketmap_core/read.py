@@ -137,12 +137,13 @@ def _chemfiles_frames(
 ) -> Iterator[ase.Atoms]:
     step = None
     try:
-        with warnings.catch_warnings(), chemfiles.Trajectory(str(path)) as trajectory:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", chemfiles.misc.ChemfilesWarning)  # what matters is raised as well
-            if topology is not None:
-                trajectory.set_topology(str(topology))
-            for step in _steps(trajectory.nsteps, _as_index(index)):
-                yield _from_chemfiles(trajectory.read_step(step), path)
+            with chemfiles.Trajectory(str(path)) as trajectory:
+                if topology is not None:
+                    trajectory.set_topology(str(topology))
+                for step in _steps(trajectory.nsteps, _as_index(index)):
+                    yield _from_chemfiles(trajectory.read_step(step), path)
     except chemfiles.ChemfilesError as error:
         where = "" if step is None else f" at frame {step}"
         raise FileFormatError(f"'{path}' is cut, damaged or of another format{where}: {error}") from error

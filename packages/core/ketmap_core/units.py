@@ -58,7 +58,7 @@ def parse_unit(text: str) -> tuple[float, tuple[int, int, int]]:
     """
     value, powers = 1.0, (0, 0, 0)
     plain = text.translate(_SUPERSCRIPTS).replace("**", "^").replace("·", "*").replace(" ", "")
-    for operator, factor in re.findall(r"([*/]?)([^*/]+)", plain):
+    for operator, factor in re.findall(r"(^|[*/])([^*/]*)", plain):
         match = _FACTOR.fullmatch(factor)
         name = _SYNONYMS.get(match[1], match[1]) if match else factor
         if name not in _UNITS:
@@ -67,8 +67,6 @@ def parse_unit(text: str) -> tuple[float, tuple[int, int, int]]:
         factor_value, factor_powers = _UNITS[name]
         value *= factor_value**power
         powers = tuple(total + power * own for total, own in zip(powers, factor_powers))
-    if not plain:
-        raise ValueError("an empty text is no unit; leave the quantity out to convert nothing")
     return value, powers
 
 
