@@ -109,7 +109,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
         const char *op = "soap_energy";
         const int64_t atoms = positions.size(0), n = centers.size(0), n_pairs = neighbors.size(0), n_systems = cells.size(0);
         const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
-        const int64_t n_channels = n > 0 ? (starts.size(0) - 1) / n : 0, size = n_channels * radial.n_max;
+        const int64_t size = quadratic.dim() == 4 ? quadratic.size(2) : 0, n_channels = size / radial.n_max;
         require(n == atoms, op, "every atom must be a centre");
         const int64_t *pair_starts = data<int64_t>(op, "starts", starts, {n * n_channels + 1});
         const int64_t *back = data<int64_t>(op, "reverse", reverse, {n_pairs});
