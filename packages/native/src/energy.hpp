@@ -82,7 +82,7 @@ template <class T> struct EnergyKernel {
         for (int g = 0; g < count; g++) expand(begin + g, hoods[g], &c[size_t(g) * e.size()]);
         T energy[ketmap::energy_block] = {};
         for (int l = 0; l <= e.l_max; l++) {
-            const int rows = 2 * l + 1, width = rows * e.n_pad;
+            const int rows = 2 * l + 1;
             for (int g = 0; g < count; g++) // [centre, m, channel n] of this l
                 for (int a = 0; a < s.n_channels; a++)
                     for (int m = 0; m < rows; m++)
@@ -101,7 +101,6 @@ template <class T> struct EnergyKernel {
                             store<T>(&c[size_t(g) * e.size() + a * e.channel_size() + (l * l + m) * e.n_pad + j],
                                      T(2) * load<T>(&X[(size_t(g) * rows + m) * size + a * e.n_pad + j]));
             }
-            (void)width;
         }
         for (int g = 0; g < count; g++) {
             s.energies[begin + g] = energy[g];

@@ -12,9 +12,11 @@ def soap_energy(
     """See :func:`ketmap_ops.soap_energy`."""
     n_centers, n_atoms = centers.shape[0], positions.shape[0]
     if n_centers != n_atoms:
-        raise ValueError(f"ketmap::soap_energy: every atom must be a centre; got {n_centers} centres of {n_atoms} atoms")
+        raise ValueError(
+            f"ketmap::soap_energy: every atom must be a centre; got {n_centers} centres of {n_atoms} atoms"
+        )
     n_l, n_max = table.shape[1:]
-    n_channels = (starts.shape[0] - 1) // max(n_centers, 1)
+    n_channels = quadratic.shape[2] // n_max
     counts = starts[1:] - starts[:-1]
     segment = torch.repeat_interleave(torch.arange(counts.shape[0], device=starts.device), counts)
     i = centers[segment // max(n_channels, 1)].long()  # -> [pair]
@@ -27,7 +29,9 @@ def soap_energy(
         energies = c.new_zeros(n_centers)
         invariants = []
         for l in range(n_l):
-            block = c[:, :, l * l : (l + 1) ** 2, :]  # -> [centre, channel, m, n]
+            block = c.reshape(n_centers, n_channels, n_l**2, n_max)[
+                :, :, l * l : (l + 1) ** 2
+            ]  # -> [centre, channel, m, n]
             x = block.transpose(1, 2).reshape(n_centers, 2 * l + 1, n_channels * n_max)
             energies = energies + torch.einsum("cmi,cij,cmj->c", x, quadratic[kind.long(), l], x)
             invariants.append((block.detach() ** 2).sum(2) / (2 * l + 1) ** 0.5)

@@ -1,0 +1,140 @@
+"""The native kernels against the torch reference, for every instruction set of this machine and any thread count."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from ketmap_ops import backend, reference
+
+import ketmap_ops as ops
+
+from .conftest import energy_arguments, neighbourhoods, radial
+
+pytestmark = pytest.mark.skipif(not backend().startswith("native"), reason=f"no native kernels: {backend()}")
+
+
+def assert_close(a, b, tolerance=1e-12):
+    assert a.shape == b.shape
+    assert (a - b).abs().max() <= tolerance * b.abs().max().clamp(min=1e-300)
+
+
+def test_group_is_the_same(random_system):
+    x = random_system
+    for got, expected in zip(ops.group(*x.half, *x.places), reference.group(*x.half, *x.places), strict=True):
+        torch.testing.assert_close(got, expected, rtol=0, atol=0)
+
+
+def test_operators_agree_with_the_reference(random_system):
+    x = random_system
+    c = ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
+    assert_close(c, reference.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight))
+    g = torch.randn(c.shape, generator=torch.Generator().manual_seed(1), dtype=c.dtype)
+    assert_close(
+        ops.expand_vjp(g, x.vectors, x.starts, *radial(x)),
+        reference.expand_vjp(g, x.vectors, x.starts, *radial(x)),
+    )
+    assert_close(
+        ops.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
+        reference.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
+    )
+    for got, expected in zip(
+        ops.soap_energy(*energy_arguments(x)), reference.soap_energy(*energy_arguments(x)), strict=True
+    ):
+        assert_close(got, expected)
+
+
+def test_float32_is_close_to_float64():
+    double, single = neighbourhoods(), neighbourhoods()
+    for name, value in vars(single).items():
+        if isinstance(value, torch.Tensor) and value.dtype == torch.float64:
+            setattr(single, name, value.float())
+    for got, expected in zip(
+        ops.soap_energy(*energy_arguments(single)), ops.soap_energy(*energy_arguments(double)), strict=True
+    ):
+        assert got.dtype == torch.float32
+        assert_close(got.double(), expected, 2e-5)
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    x = neighbourhoods(n_atoms=60, n_pairs=600)
+    g = torch.randn(60, 3, 25, 3, dtype=torch.float64)
+    results = []
+    threads = torch.get_num_threads()
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            results.append(
+                [
+                    *ops.group(*x.half, *x.places),
+                    ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight),
+                    ops.expand_vjp(g, x.vectors, x.starts, *radial(x)),
+                    *ops.soap_energy(*energy_arguments(x)),
+                ]
+            )
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+INSTRUCTION_SET = """
+import sys, torch, ketmap_ops as ops
+sys.path.insert(0, sys.argv[1])
+from conftest import energy_arguments, neighbourhoods, radial
+x = neighbourhoods(l_max=6, n_max=8)
+results = [ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight), *ops.soap_energy(*energy_arguments(x))]
+torch.save([ops.backend(), results], sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize("name", ["generic", "avx2", "avx512"])
+def test_instruction_sets_agree(name, tmp_path):
+    file = tmp_path / "results.pt"
+    command = [sys.executable, "-c", INSTRUCTION_SET, os.path.dirname(__file__), str(file)]
+    run = subprocess.run(command, env={**os.environ, "KETMAP_ISA": name}, capture_output=True, text=True)
+    if run.returncode and f"KETMAP_ISA is '{name}', but this machine serves" in run.stderr:
+        pytest.skip(f"this machine has no {name}")
+    assert run.returncode == 0, run.stderr
+    used, results = torch.load(file, weights_only=True)
+    assert used == f"native ({name})"
+    x = neighbourhoods(l_max=6, n_max=8)
+    expected = [reference.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)]
+    for got, wanted in zip(results, [*expected, *reference.soap_energy(*energy_arguments(x))], strict=True):
+        assert_close(got, wanted)
+
+
+def test_unknown_instruction_set_is_refused():
+    command = [sys.executable, "-c", "import ketmap_ops; ketmap_ops.backend()"]
+    run = subprocess.run(command, env={**os.environ, "KETMAP_ISA": "sse9"}, capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "KETMAP_ISA is 'sse9', but this machine serves generic up to" in run.stderr
+
+
+def test_operators_keep_torchs_rules():
+    x = neighbourhoods(n_atoms=5, n_pairs=8, l_max=2, n_max=2)
+    vectors = x.vectors.clone().requires_grad_()
+    arguments = (x.starts, x.own, *radial(x), x.center_weight)
+    torch.library.opcheck(torch.ops.ketmap.expand, (vectors, *arguments))
+    grad = torch.randn(5, 3, 9, 2, dtype=torch.float64, requires_grad=True)
+    torch.library.opcheck(torch.ops.ketmap.expand_vjp, (grad, vectors, x.starts, *radial(x)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vectors": lambda v: v.to(torch.int64)}, "expected float32 or float64"),
+        ({"vectors": lambda v: v[:, :2].contiguous()}, "'vectors' must be a contiguous tensor of shape"),
+        ({"vectors": lambda v: v[:-1].contiguous()}, "'starts' must end with the number of pairs"),
+        ({"table": lambda t: t.float()}, "'table' must be a contiguous tensor"),
+        ({"table": lambda t: t[:4].contiguous()}, "row >= 6"),
+        ({"own": lambda o: o.long()}, "'own' must be a contiguous tensor"),
+    ],
+)
+def test_wrong_arguments_are_named(change, message):
+    x = neighbourhoods()
+    for name, function in change.items():
+        setattr(x, name, function(getattr(x, name)))
+    with pytest.raises(RuntimeError, match=message):
+        ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
