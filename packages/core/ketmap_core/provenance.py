@@ -26,8 +26,12 @@ def stamp(tensor: Any, calculator: str, hypers: dict | None = None, units: dict 
     :param calculator: name of the calculator.
     :param hypers: its hyper-parameters: what JSON can hold.
     :param units: by quantity; lengths in Å and energies in eV unless said.
+    :raises TypeError: for hyper-parameters that JSON cannot hold.
     """
-    hypers_text = json.dumps(hypers or {}, sort_keys=True)
+    try:
+        hypers_text = json.dumps(hypers or {}, sort_keys=True)
+    except TypeError as error:
+        raise TypeError(f"the hyper-parameters of {calculator} cannot be kept as JSON: {error}") from None
     units_text = json.dumps({**UNITS, **(units or {})}, sort_keys=True, ensure_ascii=False)
     content = "\n".join((calculator, hypers_text, units_text, CONVENTION))
     tensor.set_info(_PREFIX + "calculator", calculator)
