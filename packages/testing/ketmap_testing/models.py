@@ -8,7 +8,7 @@ import numpy as np
 
 from . import cutoffs, independence, periodicity, symmetry
 from .check import Report, try_laws
-from .derivatives import SIXTH_ORDER, STEP, differs
+from .derivatives import SHARE, SIXTH_ORDER, STEP, differs
 from .rows import Deviation, NotApplicable, rows, settle
 from .systems import default_systems, generator
 
@@ -99,9 +99,7 @@ def stress(model, systems, *, rtol=1e-8) -> float:
     rng = generator()
     deviations = []
     for atoms, predicted in zip(systems, _per_system(model, systems, "stress"), strict=True):
-        directions = 0.1 * rng.normal(
-            size=(DIRECTIONS, 3, 3)
-        )  # distant neighbours move more than their share
+        directions = SHARE * rng.normal(size=(DIRECTIONS, 3, 3))
 
         def strained(i, t, atoms=atoms, directions=directions):
             other = atoms.copy()
@@ -110,7 +108,7 @@ def stress(model, systems, *, rtol=1e-8) -> float:
 
         virial = atoms.get_volume() * predicted[0, ..., 0]
         slopes = np.einsum("xy,ixy->i", virial, directions)
-        scale = 0.1 * np.abs(virial).max()
+        scale = SHARE * np.abs(virial).max()
         deviations += _against_differences(
             model, strained, slopes, f"stress of {atoms.get_chemical_formula()}", rtol, scale
         )

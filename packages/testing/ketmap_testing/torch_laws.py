@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from metatomic.torch import System, systems_to_torch
 
-from .derivatives import SIXTH_ORDER, STEP, differs
+from .derivatives import SHARE, SIXTH_ORDER, STEP, differs
 from .rows import Deviation, NotApplicable, array, compare, rows, settle
 from .systems import generator
 
@@ -32,7 +32,8 @@ def second_order(calculator, systems, *, rtol=1e-9) -> float:
     rng = generator()
     deviations = []
     for atoms in systems:
-        directions = [rng.normal(size=(len(atoms), 3)), rng.normal(size=(3, 3)) * atoms.pbc[:, None]]
+        directions = [SHARE * rng.normal(size=(n, 3)) for n in (len(atoms), 3)]
+        directions[1] *= atoms.pbc[:, None]
         leaves, slopes = _slopes(calculator, atoms, directions, 0.0)
         along = sum((slope * torch.as_tensor(u)).sum() for slope, u in zip(slopes, directions, strict=False))
         curvatures = _gradient(along, leaves)
