@@ -42,7 +42,7 @@ class PairFunctions:
         found = torch.zeros(batch.n_atoms, len(types), len(types), self.n, dtype=torch.float64)
         for i, j in ((first, second), (second, first)):
             found = found.index_put((i, kind[i], kind[j]), values, accumulate=True)
-        return found.reshape(batch.n_atoms, -1)
+        return found.flatten(start_dim=1)
 
     def strained(self, batch):
         strain = torch.eye(3, dtype=torch.float64).repeat(len(batch), 1, 1).requires_grad_()

@@ -18,10 +18,11 @@ class Arrays:
 
     values: np.ndarray
     targets: np.ndarray
+    n_offsets: int = 0
     chunk: int = 20  # structures at once
     passes: int = 0
 
-    n_features = property(lambda self: self.values.shape[1])
+    n_features = property(lambda self: self.values.shape[1] - self.n_offsets)
     counts = property(lambda self: np.full(len(self.values) // GROUP, GROUP))
 
     def __iter__(self):

@@ -1,5 +1,7 @@
 """Fewer rows than columns: the same solution from the triangle of Xᵀ, where w = Xᵀa and (XXᵀ + α) a = y."""
 
+from functools import cached_property
+
 import numpy as np
 
 from .factor import Factor, invert
@@ -9,25 +11,30 @@ CHUNK = 2048  # columns of X taken in at a time
 
 
 class Dual:
-    """Holds X (it has few rows) and the triangle R of Xᵀ, RᵀR = XXᵀ."""
+    """Holds X (it has few rows); RᵀR = XXᵀ for the triangle R of Xᵀ."""
 
     road = "dual"
 
     def __init__(self, values: np.ndarray, targets: np.ndarray, groups: list[np.ndarray]):
         self.values, self.targets, self.groups = values, targets, groups  # -> [row, feature], [row]
-        self.triangle = Triangle(len(values))
-        for start in range(0, values.shape[1], CHUNK):
-            columns = values[:, start : start + CHUNK].T
-            self.triangle.add(columns, np.zeros(len(columns)))
 
     def column_norms(self) -> np.ndarray:  # -> [feature]
         """Euclidean norm of each column of X."""
         return np.linalg.norm(self.values, axis=0)
 
-    def scale(self, factor: float) -> None:
-        """Multiply X by a number."""
-        self.values *= factor
-        self.triangle.scale(factor)
+    def scale(self, factors: np.ndarray) -> None:  # [feature]
+        """Multiply each column of X by a number."""
+        self.values *= factors
+        self.__dict__.pop("triangle", None)
+
+    @cached_property
+    def triangle(self) -> Triangle:
+        """R of Xᵀ."""
+        triangle = Triangle(len(self.values))
+        for start in range(0, self.values.shape[1], CHUNK):
+            columns = self.values[:, start : start + CHUNK].T
+            triangle.add(columns, np.zeros(len(columns)))
+        return triangle
 
     def solve(self, alpha: float) -> tuple[np.ndarray, float]:
         """Weights [feature], and the condition number of [X; √α], infinite for α = 0."""

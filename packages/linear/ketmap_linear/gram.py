@@ -28,10 +28,11 @@ class Gram:
         """Euclidean norm of each column of X."""
         return np.sqrt(np.diagonal(self.matrix))
 
-    def scale(self, factor: float) -> None:
-        """Multiply X by a number."""
-        self.matrix *= factor**2
-        self.moments *= factor
+    def scale(self, factors: np.ndarray) -> None:  # [feature]
+        """Multiply each column of X by a number."""
+        self.matrix *= factors
+        self.matrix *= factors[:, None]
+        self.moments *= factors
 
     def factor(self, alpha: float) -> Factor:
         """Cholesky factor of XᵀX + α.

@@ -114,7 +114,10 @@ class Model:
         solution = self.regressor.solve(
             DesignRows(self.representation, types, batch, learnt, target_weights), progress
         )
-        tensor = self.representation.weights_to_tensor(solution.weights, types)
+        n = self.representation.n_features(types)
+        for t, offset in zip(types, solution.weights[n:]):
+            composition[t] += float(offset)
+        tensor = self.representation.weights_to_tensor(solution.weights[:n], types)
         potential = BaselinedPotential.of(self.representation, tensor, composition)
         self._fitted = Fitted(
             weights=tensor,
@@ -131,7 +134,7 @@ class Model:
                 "cross_validation": list(solution.cross_validation.items()),
                 "road": solution.road,
                 "rows": solution.n_rows,
-                "features": solution.n_features,
+                "features": n,
             },
         )
         return self

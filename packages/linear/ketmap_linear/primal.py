@@ -26,10 +26,10 @@ class Primal:
         """Euclidean norm of each column of X."""
         return self.condensed.column_norms()
 
-    def scale(self, factor: float) -> None:
-        """Multiply X by a number."""
-        self.condensed.scale(factor)
-        self.values *= factor
+    def scale(self, factors: np.ndarray) -> None:  # [feature]
+        """Multiply each column of X by a number."""
+        self.condensed.scale(factors)
+        self.values *= factors
 
     def solve(self, alpha: float) -> tuple[np.ndarray, float]:
         """Weights [feature], and the condition number of [X; √α]."""

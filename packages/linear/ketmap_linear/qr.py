@@ -30,9 +30,9 @@ class Triangle:
         """Euclidean norm of each column of X."""
         return np.array([np.linalg.norm(self.triangle[: i + 1, i]) for i in range(len(self.triangle) - 1)])
 
-    def scale(self, factor: float) -> None:
-        """Multiply X by a number."""
-        self.triangle[:, :-1] *= factor
+    def scale(self, factors: np.ndarray) -> None:  # [feature]
+        """Multiply each column of X by a number."""
+        self.triangle[:, :-1] *= factors
 
     def factor(self, alpha: float) -> Factor:
         """Triangle of X with √α below it.

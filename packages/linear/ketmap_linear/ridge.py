@@ -29,12 +29,11 @@ class MemoryLimitError(KetmapError, MemoryError):
 class Solution:
     """Weights, and how they were found."""
 
-    weights: np.ndarray  # -> [feature]
+    weights: np.ndarray  # -> [feature + offset]
     alpha: float
     condition_number: float  # of the scaled design matrix with √α below it
     road: str  # gram, qr or dual
     n_rows: int
-    n_features: int
     cross_validation: dict[float, float] = field(default_factory=dict)  # α: mean squared left-out residual
 
 
@@ -86,7 +85,7 @@ class Ridge:
         :raises ValueError: for cross-validation with less than two structures.
         :raises numpy.linalg.LinAlgError: if alpha=0 and columns are linearly dependent.
         """
-        n, n_rows = stream.n_features, int(stream.counts.sum())
+        n, n_rows = columns(stream), int(stream.counts.sum())
         coarse = rounding(n)
         if n_rows < n:
             road = "dual"
@@ -102,16 +101,14 @@ class Ridge:
                 problem, scale = condense(stream, groups, "qr", progress)
                 alpha, path = self._search(problem, LOWEST, progress)
         weights, condition = problem.solve(alpha)
-        return Solution(
-            weights * scale, alpha, condition, problem.road, n_rows, n, dict(sorted(path.items()))
-        )
+        return Solution(weights * scale, alpha, condition, problem.road, n_rows, dict(sorted(path.items())))
 
     def _groups(self, stream: Stream, road: str) -> list[np.ndarray]:
         if self.alpha is not None:
             return []
         if np.count_nonzero(stream.counts) < 2:
             raise ValueError("cross-validation needs two structures or more; give alpha")
-        n = stream.n_features
+        n = columns(stream)
         budget = stream.counts.sum() if road == "dual" else max(n // 3, KEPT // n)
         return sample(stream.counts, self.cv, int(budget))
 
@@ -143,9 +140,14 @@ def rounding(n_features: int) -> float:
     return 4 * np.finfo(float).eps * n_features
 
 
+def columns(stream: Stream) -> int:
+    """Columns of the design matrix."""
+    return stream.n_features + stream.n_offsets
+
+
 def memory(stream: Stream, groups: list[np.ndarray], road: str) -> float:
     """Bytes that a road needs: matrices and their copies while they are factorised, rows kept aside."""
-    n, n_rows = stream.n_features, int(stream.counts.sum())
+    n, n_rows = columns(stream), int(stream.counts.sum())
     if road == "dual":
         return 8.0 * (n * n_rows + 5 * n_rows**2)
     kept = sum(int(stream.counts[group].sum()) for group in groups)
@@ -154,9 +156,9 @@ def memory(stream: Stream, groups: list[np.ndarray], road: str) -> float:
 
 def condense(
     stream: Stream, groups: list[np.ndarray], road: str, progress: Progress | None = None
-) -> tuple[Primal | Dual, float]:
-    """One pass over the stream: the problem with scaled columns, and the scale."""
-    n, counts = stream.n_features, stream.counts
+) -> tuple[Primal | Dual, np.ndarray]:
+    """One pass over the stream: the problem with scaled columns, and the scales [column]."""
+    n, counts = columns(stream), stream.counts
     kept = np.full(len(counts), road == "dual")
     kept[np.concatenate(groups) if groups else []] = True
     n_kept = int(counts[kept].sum())
@@ -174,6 +176,8 @@ def condense(
             progress("features", int(rows.structures.max()) + 1, len(counts))
     places = [np.nonzero(np.isin(owners, group))[0] for group in groups]
     problem = Dual(values, targets, places) if road == "dual" else Primal(condensed, values, targets, places)
-    scale = 1.0 / (float(np.sqrt(np.mean(problem.column_norms() ** 2))) or 1.0)
+    norms = problem.column_norms()
+    norms[: stream.n_features] = np.sqrt(np.mean(norms[: stream.n_features] ** 2))
+    scale = 1.0 / np.where(norms > 0, norms, 1.0)
     problem.scale(scale)
     return problem, scale

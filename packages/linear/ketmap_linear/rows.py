@@ -50,6 +50,11 @@ class DesignRows:
         return self.representation.n_features(self.types)
 
     @property
+    def n_offsets(self) -> int:
+        """Number of columns for what the composition baseline leaves: counts of the types, in rows of energies."""
+        return 0 if self.targets.energy is None else len(self.types)
+
+    @property
     def sizes(self) -> np.ndarray:  # -> [structure]
         """Number of atoms of each structure."""
         return np.diff(self.batch.starts.numpy())
@@ -97,30 +102,43 @@ class DesignRows:
         batch, targets = cut(self.batch, first, last), self.targets
         gradients = [g for g, t in (("positions", "forces"), ("strain", "stress")) if t in factors]
         design = self.representation.design(batch, self.types, gradients=gradients)
-        values, wanted, owners = [], [], []
-        structures = torch.arange(len(batch))
+        n = self.n_features
+        counts = self.counts[first:last]
+        values = torch.zeros(int(counts.sum()), n + self.n_offsets, dtype=torch.float64)
+        wanted, owners = np.empty(len(values)), np.empty(len(values), dtype=int)
+        places = np.arange(first, last)
+        end = 0
+
+        def section(structures: np.ndarray, reference: np.ndarray) -> torch.Tensor:
+            nonlocal end
+            here = slice(end, end := end + len(structures))
+            wanted[here], owners[here] = reference, structures
+            return values[here]
+
         if "energy" in factors:
-            scale = factors["energy"] / torch.from_numpy(self.sizes[first:last])  # -> [structure]
-            values.append(design.values * scale[:, None])
-            wanted.append(torch.from_numpy(targets.energy[first:last]) * scale)
-            owners.append(structures)
+            scales = factors["energy"] / self.sizes[first:last]  # -> [structure]
+            rows = section(places, targets.energy[first:last] * scales)
+            torch.mul(design.values, torch.from_numpy(scales)[:, None], out=rows[:, :n])
+            kinds = torch.searchsorted(torch.tensor(self.types, dtype=batch.types.dtype), batch.types)
+            atoms = torch.from_numpy(scales)[batch.system.long()]
+            rows[:, n:].index_put_((batch.system.long(), kinds), atoms, accumulate=True)
         if "forces" in factors:
-            here = slice(int(self.batch.starts[first]), int(self.batch.starts[last]))
-            values.append(design.positions.reshape(3 * batch.n_atoms, -1) * -factors["forces"])
-            wanted.append(torch.from_numpy(targets.forces[here]).reshape(-1) * factors["forces"])
-            owners.append(batch.system.long().repeat_interleave(3))
+            atoms = slice(int(self.batch.starts[first]), int(self.batch.starts[last]))
+            reference = targets.forces[atoms].ravel() * factors["forces"]
+            rows = section(np.repeat(places, 3 * self.sizes[first:last]), reference)
+            torch.mul(design.positions.reshape(len(rows), n), -factors["forces"], out=rows[:, :n])
         if "stress" in factors:
-            solid = batch.pbc.all(dim=1)
+            solid = batch.pbc.all(dim=1).numpy()
+            a, b = np.array(SYMMETRIC).T
+            counted = np.where(a == b, 1.0, 2.0**0.5) * factors["stress"]  # xy stands for xy and yx
+            reference = targets.stress[first:last][solid][:, a, b] * counted
+            rows = section(np.repeat(places[solid], len(SYMMETRIC)), reference.ravel())
             volumes = torch.linalg.det(batch.cells[solid]).abs()
-            a, b = torch.tensor(SYMMETRIC).T
-            counted = torch.where(a == b, 1.0, 2.0**0.5) * factors["stress"]  # xy stands for xy and yx
-            strain = design.strain[solid][:, a, b] * (counted / volumes[:, None])[:, :, None]
-            values.append(strain.reshape(-1, strain.shape[-1]))
-            wanted.append(
-                (torch.from_numpy(targets.stress[first:last])[solid][:, a, b] * counted).reshape(-1)
+            scales = torch.from_numpy(counted) / volumes[:, None]
+            torch.mul(
+                design.strain[solid][:, a, b], scales[:, :, None], out=rows[:, :n].reshape(-1, len(a), n)
             )
-            owners.append(structures[solid].repeat_interleave(len(SYMMETRIC)))
-        return Rows(torch.cat(values).numpy(), torch.cat(wanted).numpy(), (torch.cat(owners) + first).numpy())
+        return Rows(values.numpy(), wanted, owners)
 
 
 def complete_weights(weights: Mapping[str, float] | None) -> dict[str, float]:

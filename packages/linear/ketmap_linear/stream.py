@@ -11,7 +11,7 @@ import numpy as np
 class Rows:
     """Some rows of the design matrix, all rows of some structures."""
 
-    values: np.ndarray  # -> [row, feature], C order
+    values: np.ndarray  # -> [row, feature + offset], C order
     targets: np.ndarray  # -> [row]
     structures: np.ndarray  # -> [row] int, the structure of each row
 
@@ -19,7 +19,8 @@ class Rows:
 class Stream(Protocol):
     """Rows that can be gone through more than once, in the same order."""
 
-    n_features: int
+    n_features: int  # columns of the representation
+    n_offsets: int  # columns after these that each have a scale of their own
     counts: np.ndarray  # -> [structure] int, rows of each structure
 
     def __iter__(self) -> Iterator[Rows]:

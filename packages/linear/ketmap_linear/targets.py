@@ -53,7 +53,9 @@ def read_targets(
         values = _per_structure(structures, energy, "energy", [()] * len(batch), range(len(batch)))
         found["energy"] = np.array(values, dtype=float).reshape(len(batch))
     if forces is not None:
-        values = _per_structure(structures, forces, "forces", [(n, 3) for n in sizes], range(len(batch)))
+        values = _per_structure(
+            structures, forces, "forces", [(n, 3) for n in sizes.tolist()], range(len(batch))
+        )
         found["forces"] = np.concatenate(values)
     if stress is not None:
         if not solid.any():
