@@ -76,9 +76,7 @@ def try_laws(table: dict, subject, systems, *, cutoff=None, laws=None, rtol=1e-9
         if law not in table:
             near = get_close_matches(law, table, n=1)
             raise ValueError(
-                f"unknown law {law!r}"
-                + (f"; did you mean {near[0]!r}?" if near else "")
-                + f" Laws: {', '.join(table)}"
+                f"unknown law {law!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" Laws: {', '.join(table)}"
             )
         if law in exempt:
             report.skipped[law] = exempt[law]

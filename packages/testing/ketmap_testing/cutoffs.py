@@ -7,9 +7,7 @@ from .rows import LawBroken, NotApplicable, compare, rows, settle
 
 BEYOND = 1e-6  # Å
 INSIDE = 1e-3  # Å; well within any smoothing width
-QUADRATIC = (
-    1.7  # order of vanishing that is asked for; 2 for continuous derivatives, 1 for a kink, 0 for a jump
-)
+QUADRATIC = 1.7  # order of vanishing that is asked for; 2 for continuous derivatives, 1 for a kink, 0 for a jump
 
 
 def zero_beyond(calculator, systems, *, cutoff, rtol=1e-9) -> float:
@@ -54,8 +52,6 @@ def radius_and_smoothness(cutoff) -> tuple[float, bool]:
 
 
 def _dimer(systems, distance: float) -> list[Atoms]:
-    numbers = next(
-        (atoms.numbers[[0, -1]] for atoms in systems if len(atoms) > 1), systems[0].numbers[[0, 0]]
-    )
+    numbers = next((atoms.numbers[[0, -1]] for atoms in systems if len(atoms) > 1), systems[0].numbers[[0, 0]])
     direction = np.array([0.48, -0.6, 0.64])
     return [Atoms(numbers=numbers, positions=[[0.0, 0.0, 0.0], distance * direction])]

@@ -8,7 +8,7 @@ remain.
 
 import numpy as np
 
-from .rows import FLOOR, Deviation, NotApplicable, Rows, align, rows, settle
+from .rows import FLOOR, Deviation, NotApplicable, Rows, align, largest, rows, settle
 from .systems import generator
 
 STEP = 5e-4  # Å, or the same fraction of a strain
@@ -80,7 +80,7 @@ def _matches(name, calculator, systems, directions, change, contract, rtol) -> f
     deviations = []
     for key, block in values.items():
         aligned = {k: align(block, point.get(key)) for k, point in points.items()}
-        deviations += differs(slopes[key], aligned, block.label, rtol, floor)
+        deviations += differs(slopes[key], aligned, block.label, rtol, floor, size=largest([values]))
     return settle(f"{name}_gradient", deviations, rtol)
 
 
@@ -100,14 +100,18 @@ def _along(block: Rows, gradient: Rows, directions, contract) -> np.ndarray:
     return slope
 
 
-def differs(slope: np.ndarray, points: dict[int, np.ndarray], label: str, rtol: float, scale: float = 0.0):
-    """Deviation of a slope from the finite difference of values at multiples of STEP."""
+def differs(slope: np.ndarray, points: dict[int, np.ndarray], label: str, rtol: float, scale=0.0, size=0.0):
+    """Deviation of a slope from the finite difference of values at multiples of STEP.
+
+    scale: of slopes, size: of values, where those of this block are not all that counts: terms that cancel leave
+    rounding noise.
+    """
     if not slope.size:
         return
     numeric = sum(weight * points[k] for k, weight in SIXTH_ORDER.items()) / STEP
     rougher = sum(weight * points[k] for k, weight in FOURTH_ORDER.items()) / STEP
     scale = max(scale, np.abs(slope).max(), np.abs(numeric).max()) or 1.0
-    noise = 10 * np.finfo(float).eps * max(np.abs(point).max() for point in points.values()) / STEP
+    noise = 10 * np.finfo(float).eps * max(size, *(np.abs(point).max() for point in points.values())) / STEP
     smooth = np.abs(numeric - rougher) <= 0.3 * max(rtol * scale, noise)
     if smooth.mean() < 0.5:
         yield Deviation(float("inf"), f"{label}: most values are too rough for a finite difference")

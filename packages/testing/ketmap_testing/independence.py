@@ -12,9 +12,7 @@ def batch(calculator, systems, *, rtol=1e-9) -> float:
     together = rows(calculator.compute(systems))
     last = len(systems) - 1
     reversed_order = rows(calculator.compute(systems[::-1]))
-    deviations = list(
-        compare(together, relabel(reversed_order, systems={i: last - i for i in range(last + 1)}))
-    )
+    deviations = list(compare(together, relabel(reversed_order, systems={i: last - i for i in range(last + 1)})))
     for i, atoms in enumerate(systems):
         alone = rows(calculator.compute([atoms]))
         deviations += compare(alone, select(together, i), note=f" of system {i} alone and in a batch")
@@ -37,9 +35,7 @@ def threads(calculator, systems, *, rtol=1e-9, gradients=("positions",)) -> floa
         torch.set_num_threads(before)
     deviations = list(compare(rows(one), rows(several)))
     for name in gradients:
-        deviations += compare(
-            rows(one, gradient=name), rows(several, gradient=name), note=f" ({name} gradient)"
-        )
+        deviations += compare(rows(one, gradient=name), rows(several, gradient=name), note=f" ({name} gradient)")
     return settle("threads", deviations, rtol)
 
 
@@ -79,9 +75,7 @@ def empty(calculator, systems, *, rtol=1e-9) -> float:
     for given, what in ([], "an empty list"), ([nothing], "an empty structure"):
         for block in rows(calculator.compute(given)).values():
             if len(block.samples):
-                raise LawBroken(
-                    "empty", f"{block.label} of {what} has {len(block.samples)} rows", np.inf, rtol
-                )
+                raise LawBroken("empty", f"{block.label} of {what} has {len(block.samples)} rows", np.inf, rtol)
     with_empty = rows(calculator.compute([nothing, *systems]))
     shifted = relabel(with_empty, systems={i: i - 1 for i in range(len(systems) + 1)})
     return settle("empty", compare(rows(calculator.compute(systems)), shifted), rtol)

@@ -29,9 +29,7 @@ class Predicted:
         return self.model.predict(systems, [self.target])[self.target]
 
 
-def check_model(
-    model, *, systems=None, cutoff=None, laws: Iterable[str] | None = None, rtol: float = 1e-8
-) -> Report:
+def check_model(model, *, systems=None, cutoff=None, laws: Iterable[str] | None = None, rtol: float = 1e-8) -> Report:
     """Try every law on a model; raise :class:`LawBroken` (an AssertionError) at the first it breaks.
 
     model: anything with ``predict(systems, names)`` that returns TensorMaps by name, for ``energies`` (of

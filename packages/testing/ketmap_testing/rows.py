@@ -111,9 +111,7 @@ def _relabelled(block: Rows, systems, atoms, offsets, cells) -> Rows:
         sample = block.samples[here]
         if "cell_shift_a" in column and cells is not None:
             axes = [column[f"cell_shift_{axis}"] for axis in "abc"]
-            first, second = (
-                offsets[system][sample[:, column[f"{which}_atom"]]] for which in ("first", "second")
-            )
+            first, second = (offsets[system][sample[:, column[f"{which}_atom"]]] for which in ("first", "second"))
             old[np.ix_(here, axes)] = sample[:, axes] @ cells[system] + second - first
         if atoms is not None:
             for i in block.atom_columns:
@@ -160,9 +158,7 @@ def scaled(tensor: Tensor, factor: float) -> Tensor:
 
 def largest(tensors: Iterable[Tensor]) -> float:
     """The largest absolute value, NaN included."""
-    values = [
-        np.abs(block.values).max() for tensor in tensors for block in tensor.values() if block.values.size
-    ]
+    values = [np.abs(block.values).max() for tensor in tensors for block in tensor.values() if block.values.size]
     return float(np.max(values)) if values else 0.0
 
 
@@ -182,18 +178,11 @@ def align(reference: Rows, block: Rows | None) -> np.ndarray:
 
 
 def _same_properties(expected: Rows, actual: Rows):
-    if (
-        expected.properties.shape != actual.properties.shape
-        or (expected.properties != actual.properties).any()
-    ):
-        raise LawBroken(
-            "properties", f"{expected.label}: the transformed system has other properties", np.inf, 0
-        )
+    if expected.properties.shape != actual.properties.shape or (expected.properties != actual.properties).any():
+        raise LawBroken("properties", f"{expected.label}: the transformed system has other properties", np.inf, 0)
 
 
-def compare(
-    expected: Tensor, actual: Tensor, note: str = "", scale: Tensor | None = None
-) -> Iterator[Deviation]:
+def compare(expected: Tensor, actual: Tensor, note: str = "", scale: Tensor | None = None) -> Iterator[Deviation]:
     """Deviation of each block; several rows of ``actual`` may stand for one of ``expected`` (supercells).
 
     scale: a TensorMap whose values say what is large, where not the two that are compared.
@@ -207,13 +196,9 @@ def compare(
         if a is not None:
             gaps += _max_abs(a.values[_absent(a, b)])
         judges = [a, b] if scale is None else [scale.get(key)]
-        size = max(
-            [FLOOR * ceiling] + [x for block in judges if block is not None for x in _max_abs(block.values)]
-        )
+        size = max([FLOOR * ceiling] + [x for block in judges if block is not None for x in _max_abs(block.values)])
         value = np.max(gaps) / (size or 1.0)
-        yield Deviation(
-            float(value) if np.isfinite(value) else np.inf, (a if a is not None else b).label + note
-        )
+        yield Deviation(float(value) if np.isfinite(value) else np.inf, (a if a is not None else b).label + note)
 
 
 def _absent(a: Rows, b: Rows | None) -> np.ndarray:

@@ -57,9 +57,7 @@ def translation(calculator, systems, *, rtol=1e-9) -> float:
     moved = [atoms.copy() for atoms in systems]
     for atoms in moved:
         atoms.positions += [1.37, -8.21, 4.56]
-    return settle(
-        "translation", compare(rows(calculator.compute(systems)), rows(calculator.compute(moved))), rtol
-    )
+    return settle("translation", compare(rows(calculator.compute(systems)), rows(calculator.compute(moved))), rtol)
 
 
 def permutation(calculator, systems, *, rtol=1e-9) -> float:

@@ -48,8 +48,7 @@ def second_order(calculator, systems, *, rtol=1e-9) -> float:
 def float32(calculator, systems, *, rtol=1e-9) -> float:
     """Values in single precision are those in double precision to 1e-4."""
     single, double = (
-        rows(_compute(calculator, systems_to_torch(systems, dtype=dtype)))
-        for dtype in (torch.float32, torch.float64)
+        rows(_compute(calculator, systems_to_torch(systems, dtype=dtype))) for dtype in (torch.float32, torch.float64)
     )
     for block in single.values():
         if block.values.dtype != np.float32:
@@ -87,9 +86,7 @@ def _gradient(score, leaves, create_graph=False):
     if not score.requires_grad:
         return [torch.zeros_like(leaf) for leaf in leaves]
     slopes = torch.autograd.grad(score, leaves, create_graph=create_graph, allow_unused=True)
-    return [
-        torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)
-    ]
+    return [torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)]
 
 
 def _weighted_sum(tensor):
