@@ -126,9 +126,21 @@ def _setup_vjp(ctx, inputs, output):
 
 def _backward_vjp(ctx, grad_grad):
     grad, c, place = ctx.saved_tensors
-    # the product is linear in both: the same operators with the arguments exchanged
+    # everything is bilinear, so the operators are closed under differentiation
     dgrad = power_spectrum_jvp(grad_grad.unsqueeze(2).contiguous(), c, place, len(grad)).squeeze(1)
     return dgrad, power_spectrum_vjp(grad, grad_grad.contiguous(), place), None
+
+
+def _setup_jvp(ctx, inputs, output):
+    ctx.save_for_backward(*inputs[:3])
+
+
+def _backward_jvp(ctx, grad):
+    dc, c, place = ctx.saved_tensors
+    each = [grad[:, x].contiguous() for x in range(grad.shape[1])]
+    to_dc = torch.stack([power_spectrum_vjp(g, c, place) for g in each], dim=2)
+    to_c = sum(power_spectrum_vjp(g, dc[:, :, x].contiguous(), place) for x, g in enumerate(each))
+    return to_dc, to_c, None, None
 
 
 def _rows_shape(c, place, n_rows):
@@ -139,5 +151,6 @@ def _rows_shape(c, place, n_rows):
 if hasattr(torch.ops.ketmap, "power_spectrum"):
     torch.library.register_autograd("ketmap::power_spectrum", _backward, setup_context=_setup)
     torch.library.register_autograd("ketmap::power_spectrum_vjp", _backward_vjp, setup_context=_setup_vjp)
+    torch.library.register_autograd("ketmap::power_spectrum_jvp", _backward_jvp, setup_context=_setup_jvp)
     torch.library.register_fake("ketmap::power_spectrum", _rows_shape)
     torch.library.register_fake("ketmap::power_spectrum_vjp", lambda grad, c, place: torch.empty_like(c))

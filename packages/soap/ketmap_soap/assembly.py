@@ -11,11 +11,11 @@ from ketmap_density.blocks import Maker, samples_of, take
 from ketmap_density.gradients import outer_gradient
 from ketmap_density.selection import Selection
 from ketmap_ops.power_spectrum import (
+    position_rows,
     power_spectrum_jvp,
     power_spectrum_positions,
     power_spectrum_rows,
 )
-from ketmap_ops.reference.power_spectrum import position_rows
 
 KEYS = ("center_type", "neighbor_1_type", "neighbor_2_type")
 PROPERTIES = ("l", "n_1", "n_2")
