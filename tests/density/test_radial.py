@@ -104,7 +104,5 @@ def _bessel(l, z):
 
 
 def test_too_many_functions():
-    with pytest.raises(
-        ValueError, match=r"21 GTOs of max_radial=20 are linearly dependent .* lower max_radial"
-    ):
+    with pytest.raises(ValueError, match=r"21 GTOs of max_radial=20 are linearly dependent .* lower max_radial"):
         Gto(20, radius=5.0).functions(np.array([1.0]))

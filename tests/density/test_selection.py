@@ -56,9 +56,7 @@ def predefined():
         mu = labels(["o3_mu"], *([m] for m in range(-l, l + 1)))
         shape = (len(samples), 2 * l + 1, len(properties))
         made.append(
-            TensorBlock(
-                np.zeros(shape), labels(["system", "atom"], *samples), [mu], labels(["n"], *properties)
-            )
+            TensorBlock(np.zeros(shape), labels(["system", "atom"], *samples), [mu], labels(["n"], *properties))
         )
     return TensorMap(labels(KEYS, *blocks), made)
 

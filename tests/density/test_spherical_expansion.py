@@ -131,9 +131,7 @@ def test_partial_periodicity(hypers, same):
     slab = ase.build.graphene(size=(2, 1, 1), vacuum=None)
     slab.rattle(0.05, seed=3)
     slab.pbc = [True, True, False]
-    chain = ase.Atoms(
-        "CO", positions=[[0, 0, 0], [0.3, 1.1, 0.2]], cell=[0, 2.4, 0], pbc=[False, True, False]
-    )
+    chain = ase.Atoms("CO", positions=[[0, 0, 0], [0.3, 1.1, 0.2]], cell=[0, 2.4, 0], pbc=[False, True, False])
     boxed = []
     for atoms in (slab, chain):
         box = atoms.copy()
@@ -195,9 +193,7 @@ def test_threads(hypers, systems, same):
 
 @pytest.mark.parametrize("gradients", ["positions", [1], ["positons"], 3])
 def test_bad_gradients(hypers, nacl, gradients):
-    message = (
-        "did you mean 'positions'" if gradients == ["positons"] else "must be a list of names among positions"
-    )
+    message = "did you mean 'positions'" if gradients == ["positons"] else "must be a list of names among positions"
     with pytest.raises(ValueError, match=message):
         SphericalExpansion(**hypers()).compute(nacl, gradients=gradients)
 

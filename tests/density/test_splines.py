@@ -46,9 +46,7 @@ def test_continuous_across_knots(derivative):
     spline = spline_of(CASES[0])
     knots = spline.spacing * np.arange(1, int(5.0 / spline.spacing))
     before, after = (spline(knots * (1 + shift), derivative) for shift in (-1e-13, 1e-13))
-    assert np.all(
-        np.floor(knots * (1 - 1e-13) / spline.spacing) < np.floor(knots * (1 + 1e-13) / spline.spacing)
-    )
+    assert np.all(np.floor(knots * (1 - 1e-13) / spline.spacing) < np.floor(knots * (1 + 1e-13) / spline.spacing))
     assert np.abs(after - before).max() < 1e-9 * np.abs(after).max()
 
 
