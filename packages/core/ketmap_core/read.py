@@ -97,16 +97,23 @@ def _as_index(index: str | int | slice) -> int | slice:
 
 
 def _ase_format(path: Path) -> str | None:
-    name = path.name.lower()
-    if _suffix(path) not in (".data", ".lmp", ".lammps") and not name.startswith(("data.", "lammps.data")):
+    """The format where ASE would not see it by the name, or would take LAMMPS' atom types for atomic numbers."""
+    suffix, name = _suffix(path), path.name.lower()
+    if suffix in (".lammpstrj", ".dump"):
+        kind, what = "lammps-dump-text", "no column element or mass"
+        wanted = lambda words: words[:2] == ["ITEM:", "ATOMS"] and {"element", "mass"} & set(words)  # noqa: E731
+    elif suffix in (".data", ".lmp", ".lammps") or name.startswith(("data.", "lammps.data")):
+        kind, what = "lammps-data", "no section Masses"
+        wanted = lambda words: words[:1] == ["Masses"]  # noqa: E731
+    else:
         return None
     with _open_text(path) as file:
-        if not any(line.split()[:1] == ["Masses"] for line in file):
+        if not any(wanted(line.split()) for line in file):
             raise FileFormatError(
-                f"'{path}' has no section Masses, so its elements are unknown; add one, or use "
-                "ase.io.read(path, format='lammps-data', Z_of_type={1: 14})"
+                f"'{path}' has {what}, so its elements are unknown; add it, give topology='file.pdb', or use "
+                f"ase.io.read(path, format='{kind}', ...) with its argument for the elements"
             )
-    return "lammps-data"
+    return kind
 
 
 def _xyz_damage(path: Path) -> str:
@@ -117,7 +124,7 @@ def _xyz_damage(path: Path) -> str:
             while line := file.readline():
                 n_atoms = int(line)
                 rows = [file.readline() for _ in range(n_atoms + 1)][1:]
-                whole = [row for row in rows if row.strip()]
+                whole = [row for row in rows if row.strip() and row.endswith("\n")]
                 if len(whole) < n_atoms:
                     return f"frame {frame}, after {len(whole)} of {n_atoms} atoms"
                 frame += 1
@@ -132,9 +139,7 @@ def _open_text(path: Path):
     return gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8")
 
 
-def _chemfiles_frames(
-    path: Path, index: str | int | slice, topology: str | Path | None
-) -> Iterator[ase.Atoms]:
+def _chemfiles_frames(path: Path, index: str | int | slice, topology: str | Path | None) -> Iterator[ase.Atoms]:
     step = None
     try:
         with warnings.catch_warnings():
