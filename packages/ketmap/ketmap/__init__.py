@@ -1,1 +1,47 @@
-"""The front door: public names and the command line."""
+"""The front door: public names, loaded when they are first used.
+
+>>> import ketmap
+>>> ketmap.Cutoff(5.0).radius
+5.0
+"""
+
+import importlib
+
+_PLACES = {
+    "ketmap_core": (
+        *("Batch", "CoincidentAtomsError", "CoincidentAtomsWarning", "FileFormatError", "KetmapError"),
+        *(
+            "UnknownTypesError",
+            "as_batch",
+            "canonicalize",
+            "check",
+            "find_pairs",
+            "info",
+            "load_tensor",
+            "read",
+        ),
+        "save_tensor",
+    ),
+    "ketmap_density": (*("Cutoff", "Gaussian", "Gto", "ShiftedCosine", "SphericalExpansion", "Step", "TensorProduct"),),
+    "ketmap_soap": ("SoapPowerSpectrum",),
+    "ketmap_linear": ("Model", "Ridge", "load"),
+    "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
+}
+_MODULES = ("basis", "cutoff", "density")
+_HOME = {name: module for module, names in _PLACES.items() for name in names}
+
+__version__ = "0.1.0"
+__all__ = sorted([*_HOME, *_MODULES])
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f"ketmap.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'ketmap' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

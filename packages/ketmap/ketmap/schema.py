@@ -1,0 +1,88 @@
+"""Schemas made from the objects themselves: names, types and defaults are written once, in their classes."""
+
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+from typing import Annotated, Any, Literal
+
+import pydantic
+from ketmap_core.errors import unknown_name
+from ketmap_density.hypers import Hypers
+from pydantic_core import PydanticCustomError
+
+
+class Strict(pydantic.BaseModel):
+    """Settings: no unknown keys, no conversion of types, no infinities."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            for key in given:
+                if key not in cls.model_fields:
+                    text = unknown_name(str(key), list(cls.model_fields), "key")
+                    raise PydanticCustomError("unknown_key", "{text}", {"text": text, "key": key})
+        return given
+
+
+class Built(Strict):
+    """Settings of one object, which is built, and so validated, as soon as they are read."""
+
+    @pydantic.model_validator(mode="after")
+    def _buildable(self):
+        self.build()
+        return self
+
+    def build(self) -> Any:
+        """The object."""
+        return self._made(**self.model_dump(exclude={"type"}))
+
+
+@functools.cache
+def settings_of(kind: type) -> type[Built]:
+    """Settings of the objects of one class, told apart by ``type`` from those of its relatives.
+
+    The keys are the arguments of its constructor; arguments that are hyper-parameter objects become nested
+    settings.
+    """
+    hints = typing.get_type_hints(kind.__init__ if not dataclasses.is_dataclass(kind) else kind)
+    fields: dict[str, Any] = {}
+    if not (issubclass(kind, Hypers) and kind.__base__ is Hypers):
+        fields["type"] = (Literal[kind.__name__], kind.__name__)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:  # taken only to complain about misspelt names
+            continue
+        default = ... if parameter.default is parameter.empty else parameter.default
+        if isinstance(default, Hypers):
+            default = settings_of(type(default)).model_validate(default.to_dict())
+        fields[name] = (_nested(hints[name]), default)
+    for name in getattr(kind, "_absent", ()):  # featomic's, which may be there but must be null
+        fields[name] = (None, pydantic.Field(None, exclude=True))
+    made = pydantic.create_model(kind.__name__, __base__=Built, __doc__=kind.__doc__, **fields)
+    made._made = staticmethod(functools.partial(_make, kind))
+    return made
+
+
+def one_of(*kinds: type) -> Any:
+    """Settings of any of these classes, chosen by ``type``."""
+    if len(kinds) == 1:
+        return settings_of(kinds[0])
+    union = functools.reduce(lambda a, b: a | b, [settings_of(kind) for kind in kinds])
+    return Annotated[union, pydantic.Field(discriminator="type")]
+
+
+def _make(kind: type, **given: Any) -> Any:
+    return kind.from_dict(given) if hasattr(kind, "from_dict") else kind(**given)
+
+
+def _nested(hint: Any) -> Any:
+    """The type of an argument with hyper-parameter classes replaced by their settings."""
+    if isinstance(hint, type) and issubclass(hint, Hypers):
+        return one_of(*(hint.__subclasses__() or [hint]))
+    if isinstance(hint, types.UnionType):
+        return functools.reduce(lambda a, b: a | b, map(_nested, typing.get_args(hint)))
+    return hint
