@@ -102,7 +102,9 @@ def _ase_format(path: Path) -> str | None:
     if suffix in (".lammpstrj", ".dump"):
         kind, what = "lammps-dump-text", "no column element or mass"
         wanted = lambda words: words[:2] == ["ITEM:", "ATOMS"] and {"element", "mass"} & set(words)  # noqa: E731
-    elif suffix in (".data", ".lmp", ".lammps") or name.startswith(("data.", "lammps.data")):
+    elif suffix in (".data", ".lmp", ".lammps") or (
+        name.startswith(("data.", "lammps.data")) and suffix[1:] not in ase.io.formats.extension2format  # data.xyz
+    ):
         kind, what = "lammps-data", "no section Masses"
         wanted = lambda words: words[:1] == ["Masses"]  # noqa: E731
     else:
