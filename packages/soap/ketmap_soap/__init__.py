@@ -1,5 +1,7 @@
 """SOAP power spectrum."""
 
 from .calculator import SoapPowerSpectrum
+from .design import Design
+from .potential import Energies, Potential
 
-__all__ = ["SoapPowerSpectrum"]
+__all__ = ["Design", "Energies", "Potential", "SoapPowerSpectrum"]

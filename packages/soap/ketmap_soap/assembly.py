@@ -17,8 +17,7 @@ from ketmap_ops.power_spectrum import (
     power_spectrum_rows,
 )
 
-KEYS = ("center_type", "neighbor_1_type", "neighbor_2_type")
-PROPERTIES = ("l", "n_1", "n_2")
+from .weights import KEYS, PROPERTIES, properties_of
 
 Key = tuple[int, int, int]
 
@@ -121,8 +120,7 @@ class Assembly:
         self.rows = Rows.of(environments, keys)
         self.place = torch.from_numpy(self.rows.place).to(environments.starts.device)
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
-        l, n = np.arange(expansion.l_max + 1), np.arange(expansion.n_max + 1)
-        every = np.stack(np.meshgrid(l, n, n, indexing="ij"), axis=-1).reshape(-1, 3)
+        every = properties_of(expansion.l_max, expansion.n_max)
         self.chosen = selection.choose_properties(every)
         self.properties = every if self.chosen is None else every[self.chosen]
 
@@ -177,9 +175,7 @@ class Assembly:
     def position_rows(self) -> tuple[torch.Tensor, torch.Tensor]:  # -> int64 [row + 1], [gradient row]
         """First gradient row of each row, and the atom of each gradient row."""
         environments = self.environments
-        sample, atom = position_rows(
-            environments.starts, environments.neighbors, environments.centers, self.place
-        )
+        sample, atom = position_rows(environments.starts, environments.neighbors, environments.centers, self.place)
         counts = torch.bincount(sample, minlength=len(self.rows.centers))
         return torch.cat([counts.new_zeros(1), counts.cumsum(0)]), atom
 

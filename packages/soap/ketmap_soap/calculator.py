@@ -1,5 +1,8 @@
 """The calculator: structures to a TensorMap of power spectra."""
 
+from collections.abc import Sequence
+
+import torch
 from ketmap_core import as_batch, stamp
 from ketmap_density import Cutoff, Expansion
 from ketmap_density.basis import Basis
@@ -7,7 +10,10 @@ from ketmap_density.calculator import find_checked_pairs
 from ketmap_density.density import Density
 from ketmap_density.selection import Selection, check_gradients
 
-from .assembly import KEYS, PROPERTIES, Assembly, choose_keys
+from .assembly import Assembly, choose_keys
+from .design import Design, design
+from .potential import Potential
+from .weights import KEYS, PROPERTIES, n_columns, tensor_to_weights, weights_to_tensor
 
 
 class SoapPowerSpectrum:
@@ -95,6 +101,47 @@ class SoapPowerSpectrum:
         coefficients = self.expansion.coefficients(environments, batch)
         tensor = assembly.tensor(coefficients, gradients)
         return stamp(tensor, calculator="SoapPowerSpectrum", hypers=self.to_dict())
+
+    @property
+    def cutoff_radius(self) -> float:
+        """Å."""
+        return self.cutoff.radius
+
+    def n_features(self, types: tuple[int, ...]) -> int:
+        """Number of columns of :meth:`design` for atoms of these ``types``: unique features of each type of centre."""
+        return n_columns(len(types), self.expansion.l_max, self.expansion.n_max)
+
+    def design(self, systems, types: tuple[int, ...], gradients: Sequence[str] = ("positions", "strain")) -> Design:
+        """Features summed over the atoms of each system, and their derivatives: ``values @ w`` are energies.
+
+        Memory is that of the result, and of one array of ``[atom, type, 9, lm, n]`` for the strain.
+
+        :param types: atomic numbers, ascending: the columns that there are.
+        :param gradients: any of ``"positions"``, ``"strain"``.
+        :raises UnknownTypesError: for atoms of other types.
+        """
+        names = check_gradients(list(gradients))
+        if "cell" in names:
+            raise ValueError("design rows have the gradients positions and strain; the cell's follow from these")
+        return design(self.expansion, as_batch(systems), tuple(types), "positions" in names, "strain" in names)
+
+    def weights_to_tensor(self, w: torch.Tensor, types: tuple[int, ...]):
+        """Weights ``[feature]`` as a TensorMap: E_i = Σ over blocks of ⟨block of :meth:`compute`, its weights⟩."""
+        return weights_to_tensor(torch.as_tensor(w), tuple(types), self.expansion.l_max, self.expansion.n_max)
+
+    def tensor_to_weights(self, tensor, types: tuple[int, ...]) -> torch.Tensor:
+        """The inverse of :meth:`weights_to_tensor`.
+
+        :raises ValueError: for blocks of other types, or with other properties.
+        """
+        return tensor_to_weights(tensor, tuple(types), self.expansion.l_max, self.expansion.n_max)
+
+    def potential(self, w: torch.Tensor, types: tuple[int, ...]) -> Potential:
+        """The potential with these weights ``[feature]``."""
+        w = torch.as_tensor(w, dtype=torch.float64)
+        if w.shape != (self.n_features(types),):
+            raise ValueError(f"expected {self.n_features(types)} weights for types {types}, got {tuple(w.shape)}")
+        return Potential(self.expansion, w, tuple(types))
 
 
 def _neighbor_types(selection: Selection) -> tuple[int, ...] | None:

@@ -172,9 +172,7 @@ def packing(n_channels: int, n_l: int, n: int) -> tuple[torch.Tensor, torch.Tens
 
     For a = b only n1 ≤ n2, with weight √2 where n1 < n2: all scalar products are those of the full features.
     """
-    same = torch.eye(n_channels, dtype=torch.bool)[tuple(channel_pairs(n_channels))][
-        :, None, None
-    ]  # -> [ab, 1, 1]
+    same = torch.eye(n_channels, dtype=torch.bool)[tuple(channel_pairs(n_channels))][:, None, None]  # -> [ab, 1, 1]
     once = torch.ones(n, n, dtype=torch.float64)
     weight = torch.where(same, math.sqrt(2.0) * once.triu(1) + torch.eye(n), once)  # -> [ab, n1, n2]
     weight = weight[:, None].expand(-1, n_l, -1, -1).reshape(-1)
@@ -200,9 +198,7 @@ def power_spectrum_sums(dc, c, segments) -> torch.Tensor:
     return sums
 
 
-def power_spectrum_design(
-    c, vectors, starts, neighbors, centers, own, table, spacing, cutoff, width
-) -> torch.Tensor:
+def power_spectrum_design(c, vectors, starts, neighbors, centers, own, table, spacing, cutoff, width) -> torch.Tensor:
     """∂/∂r of the sum of p over all centres of each type, as unique features: [atom, 3, kind · feature].
 
     Every atom is a centre; ``own`` int32 [centre] is its channel, which is also its kind.
