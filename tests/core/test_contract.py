@@ -33,15 +33,11 @@ def equivariant(
         values[edit] = np.nan
     property_values = [[i] * len(properties) for i in range(2)]
     components = [labels([component], mu)]
-    block = TensorBlock(
-        values, labels(samples, sample_values), components, labels(properties, property_values)
-    )
+    block = TensorBlock(values, labels(samples, sample_values), components, labels(properties, property_values))
     for name, (names, rows, axes) in (gradients or {}).items():
         own = [labels([axis], [0, 1, 2]) for axis in axes]
         shape = (len(rows), *[3] * len(axes), len(mu), 2)
-        block.add_gradient(
-            name, TensorBlock(np.ones(shape), labels(names, rows), own + components, block.properties)
-        )
+        block.add_gradient(name, TensorBlock(np.ones(shape), labels(names, rows), own + components, block.properties))
     return TensorMap(labels(keys, [key]), [block])
 
 
@@ -164,9 +160,7 @@ def test_what_models_predict():
 
 
 def test_cartesian_components_have_three_values():
-    block = TensorBlock(
-        np.ones((1, 2, 1)), labels(["system"], [0]), [labels(["xyz"], [0, 1])], labels(["n"], [0])
-    )
+    block = TensorBlock(np.ones((1, 2, 1)), labels(["system"], [0]), [labels(["xyz"], [0, 1])], labels(["n"], [0]))
     report = check(TensorMap(labels(["_"], [0]), [block]))
     assert "component xyz has values [0, 1], expected [0, 1, 2]" in str(report)
 

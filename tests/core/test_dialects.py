@@ -30,9 +30,7 @@ def rascaline():
         own = [labels([axis], [0, 1, 2]) for axis in axes]
         values = generator.normal(size=(2, *[3] * len(axes), 3, 2))
         block.add_gradient(name, TensorBlock(values, labels(names, rows), own + components, properties))
-    return TensorMap(
-        labels(["spherical_harmonics_l", "species_center", "species_neighbor"], [[1, 6, 1]]), [block]
-    )
+    return TensorMap(labels(["spherical_harmonics_l", "species_center", "species_neighbor"], [[1, 6, 1]]), [block])
 
 
 def to_torch(tensor):
@@ -52,9 +50,7 @@ def test_rascaline():
 
 def test_keys_come_in_our_order():
     block = rascaline()[0].copy()
-    tensor = TensorMap(
-        labels(["species_center", "inversion_sigma", "angular_channel"], [[6, -1, 1]]), [block]
-    )
+    tensor = TensorMap(labels(["species_center", "inversion_sigma", "angular_channel"], [[6, -1, 1]]), [block])
     tensor = canonicalize(tensor)
     assert tensor.keys.names == ["o3_lambda", "o3_sigma", "center_type"]
     assert tensor.keys.values.tolist() == [[1, -1, 6]]

@@ -15,9 +15,7 @@ def test_family():
 )
 def test_nearest_name(given, nearest):
     text = errors.unknown_name(given, ["max_angular", "max_radial", "radial"], "hyper-parameter")
-    assert text.startswith(
-        f"unknown hyper-parameter '{given}'; did you mean '{nearest}'? allowed: max_angular,"
-    )
+    assert text.startswith(f"unknown hyper-parameter '{given}'; did you mean '{nearest}'? allowed: max_angular,")
 
 
 def test_nothing_near():

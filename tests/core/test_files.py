@@ -75,9 +75,7 @@ def test_interrupted_writes_lose_nothing(tmp_path, writer, error):
 
 
 def test_full_disk_names_the_file(tmp_path):
-    with pytest.raises(
-        OSError, match=r"cannot write '.*a': No space left on device; what was there before"
-    ) as caught:
+    with pytest.raises(OSError, match=r"cannot write '.*a': No space left on device; what was there before") as caught:
         write_atomic(tmp_path / "a", Interrupted.by_full_disk)
     assert caught.value.errno == errno.ENOSPC
 
@@ -235,9 +233,7 @@ def test_archive_damaged(tmp_path):
 def test_archive_of_a_newer_version(tmp_path):
     save_archive(tmp_path / "a", MEMBERS, kind="ketmap model", version=3)
     assert load_archive(tmp_path / "a", kind="ketmap model", version=3) == MEMBERS
-    with pytest.raises(
-        FileFormatError, match=r"format version 3, written by ketmap 0.*up to version 2: update"
-    ):
+    with pytest.raises(FileFormatError, match=r"format version 3, written by ketmap 0.*up to version 2: update"):
         load_archive(tmp_path / "a", kind="ketmap model", version=2)
 
 

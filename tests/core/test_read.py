@@ -67,9 +67,7 @@ def test_formats(tmp_path, name, options):
     ase.io.write(tmp_path / name, CRYSTAL, **options)
     (atoms,) = read(tmp_path / name)
     assert atoms.get_chemical_symbols() == CRYSTAL.get_chemical_symbols()
-    np.testing.assert_allclose(
-        atoms.get_all_distances(mic=True), CRYSTAL.get_all_distances(mic=True), atol=2e-3
-    )
+    np.testing.assert_allclose(atoms.get_all_distances(mic=True), CRYSTAL.get_all_distances(mic=True), atol=2e-3)
     assert as_batch(atoms).pbc.all() and atoms.get_volume() == pytest.approx(CRYSTAL.get_volume(), rel=1e-4)
 
 
@@ -153,9 +151,7 @@ def test_units_are_converted(tmp_path):
     assert atoms.positions[1, 2] == pytest.approx(u.Bohr) and atoms.cell[0, 0] == pytest.approx(3 * u.Bohr)
     assert atoms.info["alpha"][0] == pytest.approx(u.Bohr**3)
     assert atoms.info["units"]["energy"] == "eV" and atoms.info["units"]["alpha"] == "Å^3"
-    assert atoms.info["source_units"] == {
-        name.replace("force", "forces"): unit for name, unit in units.items()
-    }
+    assert atoms.info["source_units"] == {name.replace("force", "forces"): unit for name, unit in units.items()}
 
 
 def test_frames_that_lack_a_quantity_stay_without(tmp_path):
@@ -231,6 +227,33 @@ def test_empty_missing_folder_and_unknown(tmp_path):
         read(tmp_path / "a.nonsense")
 
 
+def test_lammps_dump(tmp_path):
+    text = "ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n1\nITEM: BOX BOUNDS pp pp pp\n0 5\n0 5\n0 5\nITEM: ATOMS "
+    (tmp_path / "a.lammpstrj").write_text(text + "id element x y z\n1 Si 0 1 2\n")
+    (atoms,) = read(tmp_path / "a.lammpstrj")
+    assert atoms.get_chemical_symbols() == ["Si"] and atoms.positions.tolist() == [[0, 1, 2]]
+    (tmp_path / "b.lammpstrj").write_text(text + "id type x y z\n1 1 0 1 2\n")
+    with pytest.raises(FileFormatError, match="no column element or mass, so its elements are unknown"):
+        read(tmp_path / "b.lammpstrj")
+
+
+def test_names_that_look_like_lammps(tmp_path):
+    assert len(read(write_xyz(tmp_path / "data.xyz", "energy=1", WATER))) == 1
+
+
+def test_virial_becomes_stress(tmp_path):
+    """QUIP's virial is −V times the stress; checked on a crystal whose stress is known."""
+    atoms = computed()
+    virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
+    plain = ase.Atoms(
+        atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True, info={"virial": virial / ase.units.kcal}
+    )
+    ase.io.write(tmp_path / "a.xyz", plain)
+    (found,) = read(tmp_path / "a.xyz", units={"virial": "kcal"})
+    np.testing.assert_allclose(found.info["stress"], atoms.get_stress(voigt=False), atol=1e-8)
+    assert found.info["units"]["stress"] == "eV/Å^3"
+
+
 def test_lammps_data_without_masses(tmp_path):
     ase.io.write(tmp_path / "a.lmp", CRYSTAL, format="lammps-data")
     with pytest.raises(FileFormatError, match="no section Masses, so its elements are unknown"):
@@ -245,9 +268,7 @@ def test_real_data(data):
     )
     assert len(frames) == 121
     first, second = frames[60:62]
-    work = -(
-        (first.arrays["forces"] + second.arrays["forces"]) / 2 * (second.positions - first.positions)
-    ).sum()
+    work = -((first.arrays["forces"] + second.arrays["forces"]) / 2 * (second.positions - first.positions)).sum()
     assert second.info["energy"] - first.info["energy"] == pytest.approx(work, rel=0.1)
 
 

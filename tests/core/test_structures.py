@@ -26,9 +26,7 @@ def as_frame(atoms):
 
 def same(one, other, atol=0.0):
     for name in ("positions", "cells", "pbc", "types", "system", "starts"):
-        torch.testing.assert_close(
-            getattr(one, name), getattr(other, name), rtol=0, atol=atol, check_dtype=False
-        )
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=atol, check_dtype=False)
 
 
 def test_one_and_many():
@@ -102,9 +100,7 @@ def test_cell_that_is_not_finite():
         as_batch(atoms)
 
 
-@pytest.mark.parametrize(
-    "cell", [np.zeros((3, 3)), [[1, 0, 0], [2, 0, 0], [0, 0, 1]], np.diag([3.0, 3.0, 0.0])]
-)
+@pytest.mark.parametrize("cell", [np.zeros((3, 3)), [[1, 0, 0], [2, 0, 0], [0, 0, 1]], np.diag([3.0, 3.0, 0.0])])
 def test_periodic_without_volume(cell):
     with pytest.raises(ValueError, match=r"system 1: periodic along.*has no volume there"):
         as_batch([triclinic(), ase.Atoms("H", cell=cell, pbc=True)])

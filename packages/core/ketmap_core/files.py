@@ -103,9 +103,7 @@ def unpack_tensor(content: bytes, *, torch: bool = False) -> Any:
     return load_buffer(frombuffer(bytearray(content), dtype=uint8))
 
 
-def save_archive(
-    path: str | Path, members: Mapping[str, bytes], *, kind: str = "ketmap", version: int = 1
-) -> None:
+def save_archive(path: str | Path, members: Mapping[str, bytes], *, kind: str = "ketmap", version: int = 1) -> None:
     """Write named byte strings and a manifest as one stored ZIP with checksums, a whole file or nothing.
 
     Equal content gives equal files, byte for byte.

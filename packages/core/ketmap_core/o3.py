@@ -32,9 +32,7 @@ def wigner_d(l: int, rotation: Any) -> Any:
     """
     if l < 0:
         raise ValueError(f"the order l of harmonics must be 0 or more, got {l}")
-    matrix = (
-        rotation if isinstance(rotation, torch.Tensor) else torch.tensor(np.asarray(rotation, dtype=float))
-    )
+    matrix = rotation if isinstance(rotation, torch.Tensor) else torch.tensor(np.asarray(rotation, dtype=float))
     identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     if matrix.shape != (3, 3) or not torch.allclose(matrix @ matrix.T, identity, atol=1e-6):
         raise ValueError(f"expected an orthogonal 3×3 matrix (R Rᵀ = 1 to 1e-6), got {matrix.tolist()}")

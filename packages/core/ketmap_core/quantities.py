@@ -27,6 +27,7 @@ GUESSES = {
     "energy": ("energy", "Energy", "REF_energy", "dft_energy", "DFT_energy", "potential_energy"),
     "forces": ("forces", "force", "Forces", "REF_forces", "dft_forces", "dft_force", "DFT_forces"),
     "stress": ("stress", "Stress", "REF_stress", "dft_stress", "DFT_stress"),
+    "virial": ("virial", "REF_virial", "dft_virial", "DFT_virial"),
 }
 _ALIASES = {"force": "forces", "positions": "length", "cell": "length"}
 _PER_ATOM = ("forces", "energies", "stresses", "charges", "magmoms")
@@ -50,9 +51,7 @@ def rename(frames: list[ase.Atoms], names: Mapping[str, str] | None) -> None:
     found = list(dict.fromkeys(name for atoms in frames for name in _carried(atoms)))
     for name, source in names.items():
         if frames and source not in found:
-            raise ValueError(
-                f"no frame holds what is to become '{name}': {unknown_name(source, found, 'name')}"
-            )
+            raise ValueError(f"no frame holds what is to become '{name}': {unknown_name(source, found, 'name')}")
     for name, guesses in GUESSES.items():
         carried = [guess for guess in guesses if guess in found and guess not in names.values()]
         if name not in names and carried:
@@ -79,9 +78,7 @@ def convert(frames: list[ase.Atoms], units: Mapping[str, str] | None) -> None:
         if name not in QUANTITIES and name not in found:
             raise ValueError(unknown_name(name, dict.fromkeys([*QUANTITIES, *found]), "quantity in units"))
         if powers != (expected := QUANTITIES.get(name, powers)):
-            raise ValueError(
-                f"'{units[name]}' is no unit of {name}; expected one like '{unit_name(expected)}'"
-            )
+            raise ValueError(f"'{units[name]}' is no unit of {name}; expected one like '{unit_name(expected)}'")
     for atoms in frames:
         for name in [name for name in parsed if name in _carried(atoms)]:
             place = atoms.arrays if name in atoms.arrays else atoms.info
@@ -91,9 +88,7 @@ def convert(frames: list[ase.Atoms], units: Mapping[str, str] | None) -> None:
             atoms.positions *= parsed["length"][0]
         carried = [name for name in _carried(atoms) if name in QUANTITIES or name in parsed]
         dimensions = {name: parsed[name][1] if name in parsed else QUANTITIES[name] for name in carried}
-        atoms.info["units"] = {"length": "Å"} | {
-            name: unit_name(powers) for name, powers in dimensions.items()
-        }
+        atoms.info["units"] = {"length": "Å"} | {name: unit_name(powers) for name, powers in dimensions.items()}
         if source := {name: unit for name, unit in units.items() if name in atoms.info["units"]}:
             atoms.info["source_units"] = source
 
@@ -101,6 +96,14 @@ def convert(frames: list[ase.Atoms], units: Mapping[str, str] | None) -> None:
 def _scaled(value: object, factor: float) -> float | np.ndarray:
     array = np.asarray(value, dtype=float) * factor
     return float(array) if array.ndim == 0 else array
+
+
+def stress_from_virial(frames: list[ase.Atoms]) -> None:
+    """Give frames that hold a virial, but no stress, the stress −virial / V; to be called after the conversion."""
+    for atoms in frames:
+        if "virial" in atoms.info and "stress" not in atoms.info and atoms.cell.rank == 3:
+            atoms.info["stress"] = -atoms.info["virial"] / atoms.get_volume()
+            atoms.info["units"]["stress"] = unit_name(QUANTITIES["stress"])
 
 
 def _known(name: str, what: str) -> str:
@@ -126,7 +129,7 @@ def _put(atoms: ase.Atoms, name: str, value: object, index: int) -> None:
         "energies": [(len(atoms),)],
         "charges": [(len(atoms),)],
         "stress": [(3, 3), (6,), (9,)],
-        "virial": [(3, 3), (9,)],
+        "virial": [(3, 3), (6,), (9,)],
     }
     try:
         array = np.asarray(value, dtype=float)

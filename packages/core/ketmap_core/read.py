@@ -1,6 +1,7 @@
 """Files of structures in, by ASE or chemfiles."""
 
 import gzip
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import chemfiles
 import numpy as np
 
 from .errors import FileFormatError
-from .quantities import adopt_results, convert, rename
+from .quantities import adopt_results, convert, rename, stress_from_virial
 from .structures import chemfiles_parts
 
 # formats that chemfiles reads and ASE does not, or not as well
@@ -35,7 +36,8 @@ def read(
 
     Whatever the file called them, they are in ``atoms.info["energy"]``, ``atoms.arrays["forces"]`` and
     ``atoms.info["stress"]`` (3×3, ASE's sign: (1/V) dE/dε). A frame that lacks a quantity stays without.
-    Where ``names`` says nothing, the names in ``ketmap_core.quantities.GUESSES`` are looked for.
+    Where ``names`` says nothing, the names in ``ketmap_core.quantities.GUESSES`` are looked for. A ``virial``
+    (QUIP's, −V times the stress) becomes the stress of frames that have none.
 
     :param path: xyz, extxyz, cif, pdb, POSCAR, LAMMPS data, traj and all else that ASE reads; xtc, trr, tng,
         gro, mol2 and others by chemfiles. Also compressed (``.gz``).
@@ -60,6 +62,7 @@ def read(
     try:
         rename(frames, names)
         convert(frames, units)
+        stress_from_virial(frames)
     except ValueError as error:
         raise ValueError(f"'{path}': {error}") from None
     return frames
@@ -98,21 +101,20 @@ def _as_index(index: str | int | slice) -> int | slice:
 
 def _ase_format(path: Path) -> str | None:
     """The format where ASE would not see it by the name, or would take LAMMPS' atom types for atomic numbers."""
-    suffix, name = _suffix(path), path.name.lower()
+    suffix, by_suffix = _suffix(path), ase.io.formats.extension2format
+    named = path.name.lower().startswith(("data.", "lammps.data")) and suffix[1:] not in by_suffix  # not data.xyz
     if suffix in (".lammpstrj", ".dump"):
-        kind, what = "lammps-dump-text", "no column element or mass"
-        wanted = lambda words: words[:2] == ["ITEM:", "ATOMS"] and {"element", "mass"} & set(words)  # noqa: E731
-    elif suffix in (".data", ".lmp", ".lammps") or (
-        name.startswith(("data.", "lammps.data")) and suffix[1:] not in ase.io.formats.extension2format  # data.xyz
-    ):
-        kind, what = "lammps-data", "no section Masses"
-        wanted = lambda words: words[:1] == ["Masses"]  # noqa: E731
-    else:
-        return None
+        return _lammps(path, "lammps-dump-text", r"ITEM: ATOMS .*\b(element|mass)\b", "column element or mass")
+    if suffix in (".data", ".lmp", ".lammps") or named:
+        return _lammps(path, "lammps-data", r"\s*Masses\b", "section Masses")
+    return None
+
+
+def _lammps(path: Path, kind: str, elements: str, what: str) -> str:
     with _open_text(path) as file:
-        if not any(wanted(line.split()) for line in file):
+        if not any(re.match(elements, line) for line in file):
             raise FileFormatError(
-                f"'{path}' has {what}, so its elements are unknown; add it, give topology='file.pdb', or use "
+                f"'{path}' has no {what}, so its elements are unknown; add it, give topology='file.pdb', or use "
                 f"ase.io.read(path, format='{kind}', ...) with its argument for the elements"
             )
     return kind

@@ -165,18 +165,16 @@ def _places(counts: list[int], device: torch.device) -> dict[str, torch.Tensor]:
 
 def _check_shapes(index: int, positions: Any, cell: Any, types: Any) -> None:
     if positions.ndim != 2 or positions.shape[1] != 3 or len(types) != len(positions):
-        raise ValueError(
-            f"system {index}: expected positions of shape [{len(types)}, 3], got {list(positions.shape)}"
-        )
+        raise ValueError(f"system {index}: expected positions of shape [{len(types)}, 3], got {list(positions.shape)}")
     if tuple(cell.shape) != (3, 3):
         raise ValueError(f"system {index}: expected a cell of shape [3, 3], got {list(cell.shape)}")
 
 
 def _validate(batch: Batch) -> None:
     """Everything finite, and volume in every periodic direction; one pass over all systems."""
-    finite = torch.isfinite(batch.positions.detach())
+    finite = np.isfinite(batch.positions.detach().cpu().numpy())
     if not finite.all():
-        atom = int(torch.nonzero(~finite.all(dim=1))[0])
+        atom = int(np.nonzero(~finite.all(axis=1))[0][0])
         system = int(batch.system[atom])
         raise ValueError(
             f"system {system}: position of atom {atom - int(batch.starts[system])} is not finite: "
@@ -198,8 +196,6 @@ def _validate(batch: Batch) -> None:
 def _without_volume(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     rows = cells * pbc[:, :, None]
     gram = rows @ rows.transpose(0, 2, 1)
-    diagonal = np.einsum(
-        "sii->si", gram
-    )  # a view: non-periodic directions count as unit vectors across the others
+    diagonal = np.einsum("sii->si", gram)  # a view: non-periodic directions count as unit vectors across the others
     diagonal[~pbc] = 1.0
     return np.linalg.det(gram) <= 1e-14 * diagonal.prod(axis=1)  # (volume / product of lengths)²

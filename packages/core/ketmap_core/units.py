@@ -76,9 +76,7 @@ def unit_name(powers: tuple[int, int, int]) -> str:
     >>> unit_name((1, -1, 0))
     'eV/Å'
     """
-    named = [
-        (name, power) for name, power in zip(("eV", "e", "Å"), (powers[0], powers[2], powers[1])) if power
-    ]
+    named = [(name, power) for name, power in zip(("eV", "e", "Å"), (powers[0], powers[2], powers[1])) if power]
     over = "*".join(name + (f"^{power}" if power > 1 else "") for name, power in named if power > 0)
     under = "".join(f"/{name}" + (f"^{-power}" if power < -1 else "") for name, power in named if power < 0)
     return (over or "1") + under
