@@ -8,9 +8,7 @@ from split import parts
 
 def measure(report, name, systems, aim, seconds):
     ours, theirs = peers.expansions()
-    times = harness.alternate(
-        seconds, ketmap=lambda: ours.compute(systems), featomic=lambda: theirs.compute(systems)
-    )
+    times = harness.alternate(seconds, ketmap=lambda: ours.compute(systems), featomic=lambda: theirs.compute(systems))
     n_atoms = sum(map(len, systems))
     report.row(
         f"{name}, {n_atoms} atoms",

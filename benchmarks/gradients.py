@@ -17,9 +17,10 @@ def child(which: str, n_atoms: int):
     systems = data.crystals(n_atoms)
     calculator = peers.power_spectra()[["ketmap", "featomic"].index(which)]
     calculator.compute(systems[0][:4])
-    before = harness.peak_memory()
+    harness.forget_peak()
+    before = harness.memory()["now"]
     tensor = calculator.compute(systems, gradients=["positions"])
-    print(json.dumps({"memory": harness.peak_memory() - before, "bytes": held_bytes(tensor)}))
+    print(json.dumps({"memory": harness.memory()["peak"] - before, "bytes": held_bytes(tensor)}))
 
 
 def held_bytes(tensor) -> int:
@@ -28,9 +29,7 @@ def held_bytes(tensor) -> int:
 
 def measured_apart(which: str, n_atoms: int) -> dict:
     command = [sys.executable, __file__, "--child", which, "--atoms", str(n_atoms)]
-    return json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-    )
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def measure(report, name, n_atoms, seconds):

@@ -13,7 +13,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import argparse  # noqa: E402
 import json  # noqa: E402
 import platform  # noqa: E402
-import resource  # noqa: E402
 import statistics  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -32,9 +31,7 @@ def options(description: str, **defaults) -> argparse.Namespace:
     """``--tiny`` (smoke test: smallest sizes, one round), ``--seconds`` per measured group, ``--output``."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--tiny", action="store_true", help="smallest sizes, one round: does it run?")
-    parser.add_argument(
-        "--seconds", type=float, default=20.0, help="time given to each group of alternating runs"
-    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="time given to each group of alternating runs")
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder of the JSON file")
     for name, (default, text) in defaults.items():
         parser.add_argument(f"--{name}", default=default, help=text)
@@ -62,9 +59,15 @@ def alternate(seconds: float, **functions: Callable[[], object]) -> dict[str, fl
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def peak_memory() -> float:
-    """Most memory that this process has held so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory() -> dict[str, float]:
+    """MB that this process holds now and has held at most (Linux; ``ru_maxrss`` would begin with the parent's)."""
+    lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return {name: int(lines[key].split()[0]) / 1024 for name, key in (("now", "VmRSS"), ("peak", "VmHWM"))}
+
+
+def forget_peak():
+    """Let the peak begin anew from what is held now."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def machine() -> dict:
@@ -102,9 +105,7 @@ class Report:
     def __init__(self, name: str, given: argparse.Namespace):
         self.name, self.given = name, given
         self.rows, self.notes = [], []
-        print(
-            f"# {name}: {machine()['cpu']}, {THREADS} threads, float64, load {machine()['load']}", flush=True
-        )
+        print(f"# {name}: {machine()['cpu']}, {THREADS} threads, float64, load {machine()['load']}", flush=True)
 
     def row(self, case: str, ours: float, peers: dict[str, float], unit="µs/atom", aim=None, **more):
         """One comparison; a ratio says how many times slower the peer is."""

@@ -25,14 +25,12 @@ def child(path: str, n_atoms: int):
         atoms.get_potential_energy(), atoms.get_forces()
         seconds.append(time.perf_counter() - before)
     found = {"first": seconds[0], "next": sorted(seconds[1:])[len(seconds[1:]) // 2]}
-    print(json.dumps({"memory": harness.peak_memory(), "atoms": len(atoms), **found}))
+    print(json.dumps({"memory": harness.memory()["peak"], "atoms": len(atoms), **found}))
 
 
 def measured_apart(path: Path, n_atoms: int) -> dict:
     command = [sys.executable, __file__, "--child", str(path), "--atoms", str(n_atoms)]
-    return json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-    )
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
 def main():
@@ -58,9 +56,7 @@ def main():
         per_atom["many"]["next"],
         {f"{few['atoms']} atoms": per_atom["few"]["next"]},
         aim="time per atom as for 1000, under 4000 MB",
-        with_new_neighbour_list={
-            str(run["atoms"]): per_atom[k]["first"] for k, run in (("few", few), ("many", many))
-        },
+        with_new_neighbour_list={str(run["atoms"]): per_atom[k]["first"] for k, run in (("few", few), ("many", many))},
         peak_megabytes={str(run["atoms"]): run["memory"] for run in (few, many)},
     )
     report.save()

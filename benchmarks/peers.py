@@ -46,9 +46,7 @@ def dscribe_soap(structures):
     from dscribe.descriptors import SOAP
 
     species = sorted({int(number) for atoms in structures for number in np.unique(atoms.numbers)})
-    return SOAP(
-        species=species, r_cut=RADIUS, n_max=MAX_RADIAL + 1, l_max=MAX_ANGULAR, sigma=SIGMA, periodic=True
-    )
+    return SOAP(species=species, r_cut=RADIUS, n_max=MAX_RADIAL + 1, l_max=MAX_ANGULAR, sigma=SIGMA, periodic=True)
 
 
 def largest_difference(ours, theirs) -> float:

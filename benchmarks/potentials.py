@@ -33,9 +33,7 @@ def silicon_sets() -> tuple[list[Atoms], list[Atoms]]:
 
 
 def silicon_model(hypers: dict, structures: list[Atoms], alpha=None):
-    return Model(SoapPowerSpectrum(**hypers), Ridge(alpha=alpha)).fit(
-        structures, energy="energy", forces="forces"
-    )
+    return Model(SoapPowerSpectrum(**hypers), Ridge(alpha=alpha)).fit(structures, energy="energy", forces="forces")
 
 
 class ByGradients:

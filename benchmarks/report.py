@@ -42,11 +42,7 @@ def table(rows: list[dict]) -> list[str]:
     lines = ["| case | ketmap | peer | | ratio | aim |", "|---|--:|---|--:|--:|--:|"]
     below = []
     for row in rows:
-        aim = (
-            ""
-            if row["aim"] is None
-            else f"{row['aim']}" + (" ×" if isinstance(row["aim"], int | float) else "")
-        )
+        aim = "" if row["aim"] is None else f"{row['aim']}" + (" ×" if isinstance(row["aim"], int | float) else "")
         ours = f"{figure(float(row['ketmap']))} {row['unit']}"
         for peer in row["peers"] or [""]:
             theirs, ratio = (row["peers"][peer], row["ratios"][peer]) if peer else ("", "")
@@ -55,9 +51,7 @@ def table(rows: list[dict]) -> list[str]:
         known = ("case", "unit", "ketmap", "peers", "ratios", "aim")
         more = {name.replace("_", " "): value for name, value in row.items() if name not in known}
         if more:
-            below.append(
-                f"* {row['case']}: " + "; ".join(f"{name}: {figure(value)}" for name, value in more.items())
-            )
+            below.append(f"* {row['case']}: " + "; ".join(f"{name}: {figure(value)}" for name, value in more.items()))
     return [*lines, "", *below, ""]
 
 
@@ -68,9 +62,7 @@ def page(results: list[dict]) -> str:
         machine, versions = result["machine"], result["versions"]
         simd = ", ".join(machine["simd"])
         lines.append(f"Machine: {machine['cpu']}, {machine['cores']} cores ({simd}), {machine['system']}.")
-        lines.append(
-            "Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".\n"
-        )
+        lines.append("Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()) + ".\n")
     for result in results:
         lines += [f"## {TITLES[result['name']]}", "", f"`{result['command']}`, {result['date']}", ""]
         lines += table(result["rows"])

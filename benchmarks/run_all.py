@@ -9,11 +9,7 @@ NAMES = "expansion_kernel expansion power_spectrum gradients md_step snap small 
 
 def main():
     here = Path(__file__).parent
-    failed = [
-        name
-        for name in NAMES
-        if subprocess.run([sys.executable, here / f"{name}.py", *sys.argv[1:]]).returncode
-    ]
+    failed = [name for name in NAMES if subprocess.run([sys.executable, here / f"{name}.py", *sys.argv[1:]]).returncode]
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
     subprocess.run([sys.executable, here / "report.py", *sys.argv[1:]], check=True)

@@ -86,12 +86,8 @@ def started(name: str, atoms):
     engine.commands_list(
         ["units metal", "boundary p p p", "atom_style atomic", "atom_modify map array", "box tilt large"]
     )
-    engine.commands_list(
-        [f"region box prism 0 {x} 0 {y} 0 {z} {xy} {xz} {yz}", "create_box 1 box", "mass 1 28.0855"]
-    )
-    engine.create_atoms(
-        len(atoms), list(range(1, len(atoms) + 1)), [1] * len(atoms), positions.ravel().tolist()
-    )
+    engine.commands_list([f"region box prism 0 {x} 0 {y} 0 {z} {xy} {xz} {yz}", "create_box 1 box", "mass 1 28.0855"])
+    engine.create_atoms(len(atoms), list(range(1, len(atoms) + 1)), [1] * len(atoms), positions.ravel().tolist())
     engine.commands_list([*pair_commands(name), "neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes"])
     return engine, frame
 

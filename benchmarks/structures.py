@@ -13,9 +13,7 @@ def data(name: str) -> Path:
     """A file of the data folder that the environment variable KETMAP_DATA names."""
     root = os.environ.get("KETMAP_DATA")
     if root is None or not (Path(root) / name).exists():
-        raise SystemExit(
-            f"{name} is not there: set KETMAP_DATA to the folder of the data sets (now {root!r})"
-        )
+        raise SystemExit(f"{name} is not there: set KETMAP_DATA to the folder of the data sets (now {root!r})")
     return Path(root) / name
 
 

@@ -50,14 +50,10 @@ def main():
         "whole call: step through ASE": step,
     }
     for name, function in (kernels | whole).items():
-        times = harness.alternate(
-            given.seconds / 4, one=with_threads(1, function), two=with_threads(2, function)
-        )
+        times = harness.alternate(given.seconds / 4, one=with_threads(1, function), two=with_threads(2, function))
         scale = 1e6 / len(atoms)
         aim = 1.8 if name.startswith("kernel") else None
-        report.row(
-            f"{name}, {len(atoms)} atoms", times["two"] * scale, {"1 thread": times["one"] * scale}, aim=aim
-        )
+        report.row(f"{name}, {len(atoms)} atoms", times["two"] * scale, {"1 thread": times["one"] * scale}, aim=aim)
     report.save()
 
 
