@@ -1,5 +1,6 @@
 """Explicit gradients of the expansion as dense arrays, from the derivative of every pair's contribution."""
 
+import bisect
 import dataclasses
 
 import torch
@@ -8,8 +9,8 @@ from ketmap_core import Batch
 from .environments import Environments
 from .expansion import Expansion
 
-#: centres whose pairs are differentiated at once, so that memory goes to the result
-CHUNK = 32
+#: centres whose pairs are differentiated at once, so that their derivatives stay in cache
+CHUNK = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +85,19 @@ def outer_gradient(
 ) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
     """Σ_pairs left ⊗ ∂c/∂r_pair: with the vectors for ``left`` [pair, 3] the strain gradient [row, column],
     with the cell shifts the gradient for the cell at fixed positions, [abc, xyz]."""
-    slots = environments.slots()
-    shape = (3, 3, table.shape[1] ** 2, table.shape[2])
-    gradient = table.new_zeros(len(environments) * len(environments.types), *shape)
-    for chunk, jacobian in _jacobians(expansion, environments, table):
-        outer = left[chunk, :, None, None, None] * jacobian[:, None]  # -> [pair, left, xyz, lm, n]
-        gradient.index_add_(0, slots[chunk], outer)
-    return gradient.reshape(len(environments), len(environments.types), *shape)
+    n_channels, size = len(environments.types), 3 * table.shape[1] ** 2 * table.shape[2]
+    gradient = table.new_zeros(len(environments) * n_channels, 3, size)
+    starts = environments.starts.tolist()
+    for pairs, jacobian in _jacobians(expansion, environments, table):
+        flat = jacobian.reshape(-1, size)  # -> [pair, (xyz, lm, n)]
+        slot = bisect.bisect_left(starts, pairs.start)
+        while slot < len(gradient) and starts[slot] < pairs.stop:  # the pairs of a slot stand together
+            here = slice(starts[slot], starts[slot + 1])
+            inside = slice(here.start - pairs.start, here.stop - pairs.start)
+            torch.mm(left[here].T, flat[inside], out=gradient[slot])
+            slot += 1
+    shape = (len(environments), n_channels, 3, 3, table.shape[1] ** 2, table.shape[2])
+    return gradient.reshape(shape)
 
 
 def _jacobians(expansion, environments, table):
