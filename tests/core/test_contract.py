@@ -203,3 +203,12 @@ def test_featomic_keeps_it_once_canonical(name, gradients):
     assert bool(check(tensor)) == ("strain" not in gradients)
     assert check(canonicalize(tensor)), str(check(canonicalize(tensor)))
     assert check(canonicalize(tensor, equivariant=True))
+
+
+def test_labels_twice():
+    """featomic's NeighborList labels two gradient rows alike when a pair is an atom and its own image."""
+    featomic = pytest.importorskip("featomic")
+    calculator = featomic.NeighborList(cutoff=4.0, full_neighbor_list=True)
+    tensor = calculator.compute(ase.build.bulk("NaCl", "rocksalt", 5.6), gradients=["positions"])
+    report = check(tensor)
+    assert len(report.problems) == 2 and "samples hold [0, 0, 0] more than once" in report.problems[0]

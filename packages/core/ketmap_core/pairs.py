@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -41,20 +41,24 @@ def find_pairs(batch: Batch, cutoff: float) -> Pairs:
     if not (cutoff > 0 and np.isfinite(cutoff)):
         raise ValueError(f"cutoff must be a positive number of Å, got {cutoff}")
     starts = batch.starts.tolist()
-    cells = _searchable(batch.cells.detach().to("cpu", torch.float64).numpy(), batch.pbc.cpu().numpy())
     pbc = batch.pbc.cpu().numpy()
-    positions = batch.positions.detach().to("cpu", torch.float64).numpy()
-    filled = [s for s in range(len(batch)) if starts[s + 1] > starts[s]]
-    points = [np.ascontiguousarray(positions[starts[s] : starts[s + 1]]) for s in filled]
-    boxes, periodic = [cells[s] for s in filled], [pbc[s] for s in filled]
+    cells = _searchable(batch.cells.detach().to("cpu", torch.float64).numpy(), pbc)
+    positions = np.ascontiguousarray(batch.positions.detach().to("cpu", torch.float64).numpy())
+    filled = [system for system in range(len(batch)) if starts[system + 1] > starts[system]]
 
     threads = torch.get_num_threads()
-    if len(filled) > 1 and threads > 1:
-        with ThreadPoolExecutor(threads) as pool:  # vesin runs without the interpreter's lock
-            found = list(pool.map(partial(_search, cutoff, 1), points, boxes, periodic))
+    share = max(1, threads // max(1, len(filled)))  # of each system
+
+    def search(systems: np.ndarray) -> list[tuple]:
+        return [_search(cutoff, share, positions[starts[s] : starts[s + 1]], cells[s], pbc[s]) for s in systems]
+
+    if share == threads:
+        found = search(filled)
     else:
-        found = list(map(partial(_search, cutoff, threads), points, boxes, periodic))
-    return _concatenate(batch, found, [starts[s] for s in filled])
+        parts = np.array_split(filled, min(len(filled), 4 * threads))
+        with ThreadPoolExecutor(threads) as pool:  # vesin runs without the interpreter's lock
+            found = list(chain.from_iterable(pool.map(search, parts)))
+    return _concatenate(batch, found, [starts[system] for system in filled])
 
 
 def _search(cutoff: float, threads: int, points: np.ndarray, box: np.ndarray, pbc: np.ndarray) -> tuple:
