@@ -15,7 +15,7 @@ from ketmap_ase import Calculator
 from ketmap_core import as_batch
 
 CORRELATION = 0.95  # from step to step
-AMPLITUDE = 0.25  # Å in each direction: hot, so that the list is rebuilt now and then
+AMPLITUDE = 0.1  # Å in each direction, as in a crystal at room temperature
 
 
 def trajectory(atoms, n_steps: int) -> list[np.ndarray]:
