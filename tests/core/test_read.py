@@ -200,6 +200,25 @@ def test_compressed_file_cut(tmp_path, part):
         read(path)
 
 
+def test_whole_file_with_a_word_among_the_numbers(tmp_path):
+    path = write_xyz(tmp_path / "a.xyz", "energy=1", WATER, n_frames=4)
+    lines = path.read_text().splitlines(keepends=True)
+    lines[12] = "H 0 zero 1\n"
+    path.write_text("".join(lines))
+    with pytest.raises(FileFormatError, match="damaged at frame 2:"):
+        read(path)
+    with pytest.raises(FileFormatError, match="damaged at frame 1 of those asked for, 1::"):
+        read(path, "1::")
+
+
+def test_what_was_converted_once_is_not_converted_again(tmp_path):
+    ase.io.write(tmp_path / "a.xyz", ase.Atoms("H", info={"energy": 1.0}))
+    converted = read(tmp_path / "a.xyz", units={"energy": "Ha"})
+    ase.io.write(tmp_path / "b.xyz", converted)
+    (again,) = read(tmp_path / "b.xyz")
+    assert again.info["energy"] == pytest.approx(ase.units.Hartree) and "source_units" not in again.info
+
+
 def test_bad_header(tmp_path):
     path = write_xyz(tmp_path / "a.xyz", "energy=1", WATER, n_frames=2)
     path.write_text(path.read_text() + "three\n")

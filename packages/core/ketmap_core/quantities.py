@@ -89,6 +89,7 @@ def convert(frames: list[ase.Atoms], units: Mapping[str, str] | None) -> None:
         carried = [name for name in _carried(atoms) if name in QUANTITIES or name in parsed]
         dimensions = {name: parsed[name][1] if name in parsed else QUANTITIES[name] for name in carried}
         atoms.info["units"] = {"length": "Å"} | {name: unit_name(powers) for name, powers in dimensions.items()}
+        atoms.info.pop("source_units", None)  # of an earlier reading
         if source := {name: unit for name, unit in units.items() if name in atoms.info["units"]}:
             atoms.info["source_units"] = source
 

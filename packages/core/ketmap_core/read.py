@@ -1,6 +1,5 @@
 """Files of structures in, by ASE or chemfiles."""
 
-import gzip
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ import ase.io
 import ase.units
 import chemfiles
 import numpy as np
+from ase.io.formats import open_with_compression
 
 from .errors import FileFormatError
 from .quantities import adopt_results, convert, rename, stress_from_virial
@@ -82,8 +82,9 @@ def _ase_frames(path: Path, index: str | int | slice) -> Iterator[ase.Atoms]:
     except ase.io.formats.UnknownFileTypeError as error:
         raise FileFormatError(f"'{path}' is in no format that ASE or chemfiles know by its name") from error
     except Exception as error:  # each parser has its own
-        found = _xyz_damage(path) if _suffix(path) in (".xyz", ".extxyz") else f"frame {n_read}"
-        raise FileFormatError(f"'{path}' is cut or damaged at {found}: {error}") from error
+        found = _xyz_damage(path) if _suffix(path) in (".xyz", ".extxyz") else None
+        where = found or f"frame {n_read}" + ("" if index == ":" else f" of those asked for, {index}")
+        raise FileFormatError(f"'{path}' is cut or damaged at {where}: {error}") from error
     if n_read == 0:
         _nothing_read(path, index)
 
@@ -111,7 +112,7 @@ def _ase_format(path: Path) -> str | None:
 
 
 def _lammps(path: Path, kind: str, elements: str, what: str) -> str:
-    with _open_text(path) as file:
+    with open_with_compression(path, "rt") as file:
         if not any(re.match(elements, line) for line in file):
             raise FileFormatError(
                 f"'{path}' has no {what}, so its elements are unknown; add it, give topology='file.pdb', or use "
@@ -120,11 +121,11 @@ def _lammps(path: Path, kind: str, elements: str, what: str) -> str:
     return kind
 
 
-def _xyz_damage(path: Path) -> str:
-    """The first frame of an xyz file that is not whole."""
-    frame, line = 0, ""
+def _xyz_damage(path: Path) -> str | None:
+    """The first frame of an xyz file that is not whole, if there is one."""
+    frame = 0
     try:
-        with _open_text(path) as file:
+        with open_with_compression(path, "rt") as file:
             while line := file.readline():
                 n_atoms = int(line)
                 rows = [file.readline() for _ in range(n_atoms + 1)][1:]
@@ -134,13 +135,9 @@ def _xyz_damage(path: Path) -> str:
                 frame += 1
     except ValueError:
         return f"frame {frame}, where the number of atoms was expected"
-    except (OSError, EOFError):
-        pass
-    return f"frame {frame}"
-
-
-def _open_text(path: Path):
-    return gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8")
+    except (OSError, EOFError):  # the compressed stream ends
+        return f"frame {frame}"
+    return None
 
 
 def _chemfiles_frames(path: Path, index: str | int | slice, topology: str | Path | None) -> Iterator[ase.Atoms]:
