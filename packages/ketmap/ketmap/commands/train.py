@@ -42,10 +42,10 @@ def train(config: Path, output: Path | None = None, overwrite: bool = False) -> 
             for name in PARTS[1:]:
                 if parts[name]:
                     model.score(parts[name], name)
-        seconds = time.perf_counter() - started
+        seconds, report = time.perf_counter() - started, model.report
         console.out.print(reports.error_table(model.errors))
         console.out.print(
-            f"{model.fitted.n_features} features, {model.fitted.n_rows} equations, alpha {model.alpha:.2g}, "
+            f"{report['features']} features, {report['rows']} equations, alpha {model.alpha:.2g}, "
             f"condition number {model.condition_number:.2g}, {seconds:.1f} s"
         )
         _fill(partial, model, parts, settings)
@@ -70,8 +70,8 @@ def _fill(folder: Path, model: Model, parts: dict[str, list[ase.Atoms]], setting
     about = {
         "alpha": model.alpha,
         "condition_number": model.condition_number,
-        "features": model.fitted.n_features,
-        "equations": model.fitted.n_rows,
+        "features": model.report["features"],
+        "equations": model.report["rows"],
     }
     reports.write_errors(folder, model.errors, about)
     with open(folder / "errors.txt", "w") as file:
