@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from ketmap_core import Batch, Pairs
 
-from .blocks import Maker, count, parts, samples_of, take
+from .blocks import Maker, Rows, parts, samples_of, take
 from .environments import Environments
 from .expansion import Expansion
 from .gradients import PositionRows, outer_gradient, positions_gradient
@@ -56,9 +56,7 @@ class Assembly:
             ]
         else:  # keys do not depend on the selection of samples
             found = _type_pairs(self.batch, pairs)
-        available = [
-            (l, 1, center, neighbor) for center, neighbor in found for l in range(self.expansion.l_max + 1)
-        ]
+        available = [(l, 1, center, neighbor) for center, neighbor in found for l in range(self.expansion.l_max + 1)]
         keys = self.selection.choose_keys(available)
         for l, sigma, *_ in keys:
             if not (0 <= l <= self.expansion.l_max and sigma == 1):
@@ -69,94 +67,86 @@ class Assembly:
         return keys
 
     def tensor(self, coefficients: torch.Tensor, keys: list[Key], gradients: tuple[str, ...] = ()):
-        """The TensorMap with blocks for ``keys``; a block is a view where all its centres have the
-        neighbour.
-        """
-        values = self.make.array(coefficients)  # -> [centre, channel, lm, n]
-        self._dense_gradients = {name: self._gradient(name) for name in gradients}
-        self._places: dict = {}
+        """The TensorMap with blocks for ``keys``; a block is a view where all its centres have the neighbour."""
+        sources = {"values": self._values(coefficients), **{name: self._gradient(name) for name in gradients}}
+        places = {name: {} for name in sources}
         n_shared = self.make.labels(["n"], self.n)
         mu = [self.make.range("o3_mu", -l, l + 1) for l in range(self.expansion.l_max + 1)]
         blocks = []
         for key in keys:
-            l, _, _, neighbor = key
-            m, channel = slice(l * l, (l + 1) ** 2), self.channel[neighbor]
+            l = key[0]
+            place = key if self.selection.by_key else key[2:]  # blocks that differ in l share data and samples
             columns, n = self._properties(key, n_shared)
-            rows, samples = self._place(key, "samples")
-            data = take(values[:, channel, m], rows)
-            block = self.make.block(_columns(data, columns), samples, [mu[l]], n)
-            for name, (dense, components) in self._dense_gradients.items():
-                rows, samples = self._place(key, name)
-                data = take(dense[..., m, :] if name == "positions" else dense[:, channel, ..., m, :], rows)
-                gradient = self.make.block(_columns(data, columns), samples, [*components, mu[l]], n)
-                block.add_gradient(name, gradient)
+            block = None
+            for name, (cut, components) in sources.items():
+                if place not in places[name]:
+                    places[name][place] = cut(key)
+                data, samples = places[name][place]  # data: [sample, ..., lm, n]
+                data = _columns(data[..., l * l : (l + 1) ** 2, :], columns)
+                made = self.make.block(data, samples, [*components, mu[l]], n)
+                if block is None:
+                    block = made
+                else:
+                    block.add_gradient(name, made)
             blocks.append(block)
         return self.make.tensor(KEYS, keys, blocks)
 
-    def _gradient(self, name: str):  # -> dense array, labels of its components
-        expansion, environments = self.expansion, self.environments
-        if name == "positions":
-            self._position_rows = PositionRows.of(environments, self.batch)
-            dense = positions_gradient(expansion, environments, self._position_rows, self.table)
-            return self.make.array(dense), [self.make.range("xyz", 0, 3)]
-        if name == "strain":
-            left, components = environments.vectors, ("xyz_1", "xyz_2")
-        else:
-            left, components = environments.shifts.to(self.table.dtype), ("abc", "xyz")
-        dense = outer_gradient(expansion, environments, left, self.table)
-        return self.make.array(dense), [self.make.range(component, 0, 3) for component in components]
+    def _values(self, coefficients: torch.Tensor):  # -> function of the key: data and samples; components
+        values = self.make.array(coefficients)  # -> [centre, channel, lm, n]
 
-    def _properties(self, key: Key, shared):
+        def cut(key: Key):
+            rows, samples = self._rows(key)
+            return take(values[:, self.channel[key[3]]], rows), self.make.labels(["system", "atom"], samples)
+
+        return cut, []
+
+    def _gradient(self, name: str):  # -> function of the key: data and samples; components
+        if name == "positions":
+            return self._position_gradient, [self.make.range("xyz", 0, 3)]
+        left = self.environments.vectors if name == "strain" else self.environments.shifts.to(self.table.dtype)
+        components = ("xyz_1", "xyz_2") if name == "strain" else ("abc", "xyz")
+        values = self.make.array(outer_gradient(self.expansion, self.environments, left, self.table))
+
+        def cut(key: Key):
+            rows, samples = self._rows(key)
+            return take(values[:, self.channel[key[3]]], rows), self.make.range("sample", 0, len(samples))
+
+        return cut, [self.make.range(component, 0, 3) for component in components]
+
+    def _position_gradient(self, key: Key):  # -> data, samples
+        rows, _ = self._rows(key)
+        part = self.parts[key[2]].rows if key[2] in self.parts else slice(0, 0)
+        around = PositionRows.of(self.environments, self.batch, part, self.channel[key[3]])
+        data = self.make.array(positions_gradient(self.expansion, self.environments, around, self.table))
+        sample = np.full(len(self.environments), -1)  # of each centre
+        rows = np.arange(len(sample))[rows] if isinstance(rows, slice) else rows
+        sample[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+        sample = sample[around.centers.cpu().numpy()]
+        if np.any(np.diff(sample, prepend=0) < 0):  # samples were chosen, in an order of their own
+            order = np.argsort(sample, kind="stable")
+            order = order[sample[order] >= 0]
+        else:
+            order = slice(None)
+        atom = around.atoms.cpu()[order]
+        system = self.batch.system.cpu()[atom].long()
+        labels = np.stack([sample[order], system, atom - self.batch.starts.cpu()[system]], axis=1)
+        return data[order], self.make.labels(["sample", "system", "atom"], labels)
+
+    def _rows(self, key: Key) -> tuple[Rows, np.ndarray]:  # -> places of the block's centres; [sample, (system, atom)]
+        part = self.parts.get(key[2])
+        chosen = self.selection.samples_of(key, self.samples)
+        if chosen is not None:
+            first, last = (part.rows.start, part.rows.stop) if part else (0, 0)
+            inside = (chosen >= first) & (chosen < last)
+            return np.where(inside, chosen, -1), self.selection.labels_of(key, "samples")
+        rows = np.zeros(0, dtype=np.int64) if part is None else part.present(self.channel[key[3]])
+        return rows, self.samples[rows]
+
+    def _properties(self, key: Key, shared):  # -> places of the block's properties; labels
         columns = self.selection.properties_of(key, self.n)
         if columns is None:
             return None, shared
         return columns, self.make.labels(["n"], self.selection.labels_of(key, "properties"))
-
-    def _place(self, key: Key, name: str):  # -> Rows, labels
-        """Rows in the dense array and labels, for the samples of one block or of its gradient; the same for
-        all l.
-        """
-        place = (key if self.selection.by_key else key[2:], name)
-        if place not in self._places:
-            make = {"samples": self._sample_rows, "positions": self._position_gradient_rows}
-            self._places[place] = make.get(name, self._structure_gradient_rows)(key)
-        return self._places[place]
-
-    def _sample_rows(self, key: Key):
-        part, channel = self.parts.get(key[2]), self.channel[key[3]]
-        chosen = self.selection.samples_of(key, self.samples)
-        if chosen is not None:
-            inside = (
-                (chosen >= part.rows.start) & (chosen < part.rows.stop)
-                if part
-                else np.zeros(len(chosen), bool)
-            )
-            labels = self.selection.labels_of(key, "samples")
-            return np.where(inside, chosen, -1), self.make.labels(["system", "atom"], labels)
-        rows = np.zeros(0, dtype=np.int64) if part is None else part.present(channel)
-        return rows, self.make.labels(["system", "atom"], self.samples[rows])
-
-    def _structure_gradient_rows(self, key: Key):
-        rows, _ = self._place(key, "samples")
-        return rows, self.make.range("sample", 0, count(rows))
-
-    def _position_gradient_rows(self, key: Key):
-        rows, _ = self._place(key, "samples")
-        sample = np.full(len(self.environments), -1)
-        sample[rows] = np.arange(count(rows))
-        first, last = self._position_rows.block(self.environments.center_types, key[2], self.channel[key[3]])
-        sample = sample[self._position_rows.centers[first:last].cpu().numpy()]
-        kept = slice(first, last)
-        if np.any(np.diff(sample, prepend=0) < 0) or np.any(
-            sample < 0
-        ):  # a TensorMap chose samples and their order
-            order = np.argsort(sample, kind="stable")
-            order = order[sample[order] >= 0]
-            kept, sample = first + order, sample[order]
-        atom = self._position_rows.atoms[kept].cpu()
-        system = self.batch.system.cpu()[atom].long()
-        labels = np.stack([sample, system, atom - self.batch.starts.cpu()[system]], axis=1)
-        return kept, self.make.labels(["sample", "system", "atom"], labels)
 
 
 def _columns(data, columns: np.ndarray | None):
@@ -169,13 +159,8 @@ def _columns(data, columns: np.ndarray | None):
 
 
 def _type_pairs(batch: Batch, pairs: Pairs) -> list[tuple[int, int]]:
-    """(center_type, neighbor_type) of all atoms of the batch, ascending: types that meet, or are the same
-    atom.
-    """
+    """(center_type, neighbor_type) of all atoms of the batch, ascending: types that meet, or are the same atom."""
     types, kind = torch.unique(batch.types, return_inverse=True)
     first, second = kind[pairs.first.long()], kind[pairs.second.long()]
     codes = torch.cat([first * len(types) + second, second * len(types) + first, kind * (len(types) + 1)])
-    return [
-        (int(types[code // len(types)]), int(types[code % len(types)]))
-        for code in torch.unique(codes).tolist()
-    ]
+    return [(int(types[code // len(types)]), int(types[code % len(types)])) for code in torch.unique(codes).tolist()]

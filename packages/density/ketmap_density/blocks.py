@@ -88,7 +88,3 @@ def take(values, rows: Rows):
     if isinstance(rows, np.ndarray) and len(rows) and rows.min() < 0:
         taken[rows < 0] = 0.0
     return taken
-
-
-def count(rows: Rows) -> int:
-    return rows.stop - rows.start if isinstance(rows, slice) else len(rows)

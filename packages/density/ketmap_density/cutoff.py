@@ -51,9 +51,7 @@ class Cutoff(Hypers):
             smoothing=Step() if self.smoothing is None else Smoothing.from_dict(self.smoothing),
         )
         if self.width > self.radius:
-            raise ValueError(
-                f"the smoothing width ({self.width:g} Å) must not exceed the cutoff ({self.radius:g} Å)"
-            )
+            raise ValueError(f"the smoothing width ({self.width:g} Å) must not exceed the cutoff ({self.radius:g} Å)")
 
     @property
     def width(self) -> float:

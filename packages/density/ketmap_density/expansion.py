@@ -112,15 +112,20 @@ class Expansion:
         self, environments: Environments, centers: slice = slice(None), table: torch.Tensor | None = None
     ) -> tuple[slice, torch.Tensor]:  # -> their pairs, [pair, xyz, lm, n]
         """Derivative of each pair's term with respect to its vector, for a slice of the ``centers``."""
-        n_channels = len(environments.types)
+        n_channels = max(len(environments.types), 1)
         first, last, _ = centers.indices(len(environments))
-        starts = environments.starts[first * n_channels : last * n_channels + 1]
+        starts = environments.starts[first * n_channels : last * n_channels + 1 : n_channels]
         pairs = slice(int(starts[0]), int(starts[-1]))
-        vectors = environments.vectors[pairs]
+        return pairs, self.pair_jacobian(environments.vectors[pairs], starts - starts[0], table)
+
+    def pair_jacobian(
+        self, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor | None = None
+    ) -> torch.Tensor:  # -> [pair, xyz, lm, n]
+        """Derivative of each pair's term with respect to its vector; work is shared out by segments of ``starts``."""
         table = self.table_like(vectors) if table is None else table
-        own = environments.own[first:last]
+        segments = torch.full((len(starts) - 1,), -1, dtype=torch.int32, device=starts.device)
         numbers = (self.spacing, self.cutoff.radius, self.cutoff.width)
-        return pairs, ops.expand_jacobian(vectors, starts - starts[0], own, table, *numbers)
+        return ops.expand_jacobian(vectors, starts.contiguous(), segments, table, *numbers)
 
 
 @functools.lru_cache(maxsize=64)

@@ -9,74 +9,74 @@ from ketmap_core import Batch
 from .environments import Environments
 from .expansion import Expansion
 
-#: centres whose pairs are differentiated at once, so that their derivatives stay in cache
-CHUNK = 8
+#: pairs differentiated at once when their derivatives are added up, so that these stay in cache
+CHUNK = 512
 
 
 @dataclasses.dataclass(frozen=True)
 class PositionRows:
-    """Which rows the gradients of each (centre, channel) have: its neighbours, and the centre itself.
+    """The rows of the positions gradient of one block: around every centre its neighbours and the centre itself.
 
-    Rows are sorted by (type of centre, channel, centre, atom), so those of a block are one slice.
+    Rows are sorted by (centre, atom). Images of the centre are left out: they move with it and change nothing.
     """
 
-    row: torch.Tensor  # int64 [pair]: row of the neighbour
-    own_row: torch.Tensor  # int64 [pair]: row of the centre
-    blocks: torch.Tensor  # int64 [row]: place of the centre's type · n_channels + channel, ascending
-    centers: torch.Tensor  # int64 [row]
+    centers: torch.Tensor  # int64 [row], places among all centres
     atoms: torch.Tensor  # int64 [row], in the batch
-    n_channels: int
+    starts: torch.Tensor  # int64 [centre of the block + 1]: rows of each
+    own: torch.Tensor  # int64 [centre of the block]: row of the centre itself, or −1 if it has no rows
+    pair: torch.Tensor  # int64 [row]: the (first) pair of the row; −1 for the centre's own
+    images: torch.Tensor  # int64 [image]: further pairs with an atom that has a row already
+    image_rows: torch.Tensor  # int64 [image]: that row
 
     @classmethod
-    def of(cls, environments: Environments, batch: Batch) -> "PositionRows":
-        n_channels, n_atoms = len(environments.types), batch.n_atoms
-        slots = environments.slots()
-        used = environments.counts() > 0  # -> [centre, channel]
-        known = torch.nonzero(environments.own >= 0)[:, 0]
-        used[known, environments.own[known].long()] = True
-        own_slots = torch.nonzero(used.reshape(-1))[:, 0]
-        _, group = torch.unique(environments.center_types, return_inverse=True)
-
-        def code(slot, atom):  # one number that sorts by (type of centre, channel, centre, atom)
-            center, channel = slot // n_channels, slot % n_channels
-            return ((group[center] * n_channels + channel) * len(environments) + center) * n_atoms + atom
-
-        own_atoms = environments.centers.long()[own_slots // n_channels]
-        codes = torch.cat([code(slots, environments.neighbors.long()), code(own_slots, own_atoms)])
-        rows, place = torch.unique(codes, return_inverse=True)
-        own_row = torch.zeros(used.numel(), dtype=torch.int64, device=codes.device)
-        own_row[own_slots] = place[len(slots) :]
-        n_atoms, n_centers = max(n_atoms, 1), max(len(environments), 1)
-        block = rows // (n_atoms * n_centers)
-        return cls(
-            place[: len(slots)],
-            own_row[slots],
-            block,
-            rows // n_atoms % n_centers,
-            rows % n_atoms,
-            n_channels,
+    def of(cls, environments: Environments, batch: Batch, block: slice, channel: int) -> "PositionRows":
+        """Rows for the centres in the slice ``block`` and their neighbours in one ``channel``."""
+        n_channels, n_atoms = len(environments.types), max(batch.n_atoms, 1)
+        slots = torch.arange(block.start, block.stop, device=environments.starts.device) * n_channels + channel
+        first, counts = environments.starts[slots], environments.starts[slots + 1] - environments.starts[slots]
+        center = torch.repeat_interleave(slots // n_channels, counts)
+        offset = torch.arange(len(center), device=slots.device) - torch.repeat_interleave(
+            counts.cumsum(0) - counts, counts
         )
-
-    def block(self, center_types: torch.Tensor, center_type: int, channel: int) -> tuple[int, int]:
-        """First and last + 1 row of a block."""
-        types = torch.unique(center_types)
-        known = torch.nonzero(types == center_type)[:, 0]
-        if len(known) == 0:
-            return 0, 0
-        code = int(known) * self.n_channels + channel
-        edges = torch.tensor([code, code + 1], device=self.blocks.device)
-        first, last = torch.searchsorted(self.blocks, edges).tolist()
-        return first, last
+        pairs = torch.repeat_interleave(first, counts) + offset
+        atom = environments.neighbors[pairs].long()
+        moves = atom != environments.centers[center]
+        pairs, codes = pairs[moves], center[moves] * n_atoms + atom[moves]  # sorted
+        has = (counts > 0) | (environments.own[block] == channel)
+        centers = slots[has] // n_channels
+        own_codes = centers * n_atoms + environments.centers[centers].long()
+        rows, place = torch.unique(torch.cat([codes, own_codes]), return_inverse=True)
+        new = torch.diff(codes, prepend=codes.new_full((1,), -1)) != 0
+        pair = torch.full_like(rows, -1)
+        pair[place[: len(codes)][new]] = pairs[new]
+        own = torch.full_like(slots, -1)
+        own[has] = place[len(codes) :]
+        edges = torch.arange(block.start, block.stop + 1, device=rows.device) * n_atoms
+        starts = torch.searchsorted(rows, edges)
+        return cls(rows // n_atoms, rows % n_atoms, starts, own, pair, pairs[~new], place[: len(codes)][~new])
 
 
 def positions_gradient(
     expansion: Expansion, environments: Environments, rows: PositionRows, table: torch.Tensor
 ) -> torch.Tensor:  # -> [row, xyz, lm, n]
-    """∂c/∂r_atom of each row; images of one atom are added up."""
-    gradient = table.new_zeros(len(rows.atoms), 3, table.shape[1] ** 2, table.shape[2])
-    for chunk, jacobian in _jacobians(expansion, environments, table):
-        gradient.index_add_(0, rows.row[chunk], jacobian)
-        gradient.index_add_(0, rows.own_row[chunk], jacobian, alpha=-1)
+    """∂c/∂r_atom of each row; images of one atom are added up, the centre moves against all others.
+
+    The derivatives of the pairs are computed in place: the centres' own rows stand in the list as pairs beyond the
+    cutoff, which are zero.
+    """
+    beyond = environments.vectors.new_full((1, 3), 2 * expansion.cutoff.radius)
+    vectors = torch.cat([environments.vectors, beyond])[rows.pair]
+    gradient = expansion.pair_jacobian(vectors, rows.starts, table)
+    for start in range(0, len(rows.images), CHUNK):
+        images = environments.vectors[rows.images[start : start + CHUNK]]
+        each = torch.arange(len(images) + 1, device=images.device)  # one segment per pair, so all threads work
+        gradient.index_add_(0, rows.image_rows[start : start + CHUNK], expansion.pair_jacobian(images, each, table))
+    flat = gradient.flatten(1)
+    minus = flat.new_full((1, len(flat)), -1.0)
+    starts = rows.starts.tolist()
+    for own, first, last in zip(rows.own.tolist(), starts, starts[1:]):
+        if last - first > 1:
+            flat[own] = (minus[:, first:last] @ flat[first:last])[0]
     return gradient
 
 
@@ -101,5 +101,11 @@ def outer_gradient(
 
 
 def _jacobians(expansion, environments, table):
-    for first in range(0, len(environments), CHUNK):
-        yield expansion.jacobian(environments, slice(first, first + CHUNK), table)
+    """Pairs and their derivatives, some centres at a time."""
+    edges = environments.starts[:: max(len(environments.types), 1)].contiguous()
+    first = 0
+    while first < len(environments):
+        last = int(torch.searchsorted(edges, edges[first] + CHUNK, right=True)) - 1
+        last = min(max(last, first + 1), len(environments))
+        yield expansion.jacobian(environments, slice(first, last), table)
+        first = last

@@ -54,9 +54,7 @@ def collocate(values: np.ndarray, parity: int) -> np.ndarray:  # [knot, ...] -> 
     coefficients past the last knot are taken as zero, so the last ``MARGIN`` knots only serve the others.
     """
     count = len(values)
-    bands = (
-        np.repeat(np.array([[1.0], [26.0], [66.0], [26.0], [1.0]]), count, axis=1) / 120
-    )  # [diagonal, column]
+    bands = np.repeat(np.array([[1.0], [26.0], [66.0], [26.0], [1.0]]), count, axis=1) / 120  # [diagonal, column]
     bands[1, 1] += parity * 26 / 120  # row 0, column 1
     bands[0, 2] += parity * 1 / 120  # row 0, column 2
     bands[2, 1] += parity * 1 / 120  # row 1, column 1
@@ -66,9 +64,7 @@ def collocate(values: np.ndarray, parity: int) -> np.ndarray:  # [knot, ...] -> 
     return np.concatenate([parity * c[2:0:-1], c])
 
 
-def fit_spline(
-    function: Callable[[np.ndarray, int], np.ndarray], radius: float, accuracy: float = 1e-10
-) -> Spline:
+def fit_spline(function: Callable[[np.ndarray, int], np.ndarray], radius: float, accuracy: float = 1e-10) -> Spline:
     """The coarsest table with which ``function(r, derivative)`` -> [r, l, n] is reproduced on [0, radius].
 
     Values are good to ``accuracy`` of the largest value of each (l, n), first derivatives to 10 times that,
@@ -90,14 +86,11 @@ def fit_spline(
         table[:, 1::2] = collocate(values[:, 1::2], -1)
         spline = Spline(np.ascontiguousarray(table[:-MARGIN]), spacing)
         excess = max(
-            np.max(np.abs(spline(points, d) - exact[d]) / np.maximum(limits[d], np.finfo(float).tiny))
-            for d in range(3)
+            np.max(np.abs(spline(points, d) - exact[d]) / np.maximum(limits[d], np.finfo(float).tiny)) for d in range(3)
         )
         if excess <= 1:
             return spline
-        intervals = max(
-            intervals * min(excess ** (1 / 5.5), 4.0), intervals + 1
-        )  # error ~ h⁶, of the derivative ~ h⁵
+        intervals = max(intervals * min(excess ** (1 / 5.5), 4.0), intervals + 1)  # error ~ h⁶, of the derivative ~ h⁵
     raise ValueError(
         f"radial functions cannot be splined to {accuracy:g} with 4096 knots over {radius:g} Å: "
         "widen the Gaussian or ask for less spline_accuracy"
