@@ -101,6 +101,23 @@ def test_trajectories_without_elements(trajectory, name):
         read(path, 7, topology=path.parent / "salt.pdb")
 
 
+@pytest.mark.parametrize("structure", [CRYSTAL, CRYSTAL * 2])  # few atoms are not packed in xtc
+@pytest.mark.parametrize("kind", ["xtc", "trr", "dcd"])
+def test_trajectory_cut(tmp_path, kind, structure):
+    ase.io.write(tmp_path / "a.pdb", structure)
+    frame = chemfiles.Trajectory(str(tmp_path / "a.pdb")).read()
+    path = tmp_path / f"a.{kind}"
+    with chemfiles.Trajectory(str(path), "w") as file:
+        for _ in range(3):
+            file.write(frame)
+    content = path.read_bytes()
+    assert len(read(path, topology=tmp_path / "a.pdb")) == 3
+    for end, found in ((len(content) - 6, 2), (int(0.55 * len(content)), 1)):
+        path.write_bytes(content[:end])
+        with pytest.raises(FileFormatError, match=rf"a.{kind}' is cut.* at frame {found}"):
+            read(path, topology=tmp_path / "a.pdb")
+
+
 def test_velocities_of_trajectories(tmp_path):
     """chemfiles has Å/ps: a hydrogen at 10 Å/ps moves 0.01 Å in a femtosecond."""
     frame = chemfiles.Frame()

@@ -12,6 +12,7 @@ import chemfiles
 import numpy as np
 from ase.io.formats import open_with_compression
 
+from .binary import ends_within_frame
 from .errors import FileFormatError
 from .quantities import adopt_results, convert, rename, stress_from_virial
 from .structures import chemfiles_parts
@@ -150,9 +151,12 @@ def _chemfiles_frames(path: Path, index: str | int | slice, topology: str | Path
                     trajectory.set_topology(str(topology))
                 for step in _steps(trajectory.nsteps, _as_index(index)):
                     yield _from_chemfiles(trajectory.read_step(step), path)
+                n_whole = trajectory.nsteps
     except chemfiles.ChemfilesError as error:
         where = "" if step is None else f" at frame {step}"
         raise FileFormatError(f"'{path}' is cut, damaged or of another format{where}: {error}") from error
+    if ends_within_frame(path):
+        raise FileFormatError(f"'{path}' is cut at frame {n_whole}; take a whole copy")
     if step is None:
         _nothing_read(path, index)
 
