@@ -3,7 +3,7 @@
 Ten Langevin trajectories of GFN2-xTB itself (five at 300 K, five at 600 K), started from the anti and from the gauche
 conformer, one configuration every 50 fs after 250 fs: 500 in all, shuffled. Energies in eV, forces in eV/Å, both with
 the self-consistency converged a hundred times tighter than in the dynamics: forces are minus the derivative of the
-energy to 1e-6 eV/Å.
+energy to better than 1e-5 eV/Å.
 
     pip install tblite ase
     python make_ethanol.py ethanol_xtb.extxyz.gz
