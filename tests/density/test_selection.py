@@ -30,6 +30,8 @@ def labels(names, *rows):
         {"selected_samples": labels(["system"], [7])},
         {"selected_properties": labels(["n"], [2], [0])},
         {"selected_properties": labels(["n"], [2], [17])},
+        {"selected_properties": labels(["n"], [17])},
+        {"selected_keys": labels(["o3_lambda"], [-1], [9])},
         {
             "selected_keys": labels(["center_type"], [1]),
             "selected_samples": labels(["system"], [2]),

@@ -35,7 +35,7 @@ class Assembly:
         chosen = selection.choose_properties(every)
         self.n = every if chosen is None else every[chosen]  # -> [property, 1]
         degrees = selection.wanted("o3_lambda")
-        self.l_max = expansion.l_max if degrees is None else min(max(degrees, default=0), expansion.l_max)
+        self.l_max = expansion.l_max if degrees is None else min(max((0, *degrees)), expansion.l_max)
 
     @functools.cached_property
     def table(self) -> torch.Tensor:  # -> [row, l, n]
@@ -93,10 +93,15 @@ class Assembly:
 
     def _values(self, coefficients: torch.Tensor):  # -> function of the key: data and samples; components
         values = self.make.array(coefficients)  # -> [centre, channel, lm, n]
+        whole = {}
 
         def cut(key: Key):
             rows, samples = self._rows(key)
-            return take(values[:, self.channel[key[3]]], rows), self.make.labels(["system", "atom"], samples)
+            if isinstance(rows, slice):  # blocks of all centres of a type share their samples
+                labels = whole.get(key[2]) or whole.setdefault(key[2], self.make.labels(["system", "atom"], samples))
+            else:
+                labels = self.make.labels(["system", "atom"], samples)
+            return take(values[:, self.channel[key[3]]], rows), labels
 
         return cut, []
 

@@ -95,7 +95,7 @@ class Expansion:
         """
         vectors = self.vectors(environments, batch)
         table = self.table_like(vectors) if table is None else table
-        if len(environments) == 0:
+        if len(environments) == 0 or table.shape[2] == 0:
             return table.new_zeros(0, len(environments.types), table.shape[1] ** 2, table.shape[2])
         return ops.expand(
             vectors,
@@ -123,6 +123,8 @@ class Expansion:
     ) -> torch.Tensor:  # -> [pair, xyz, lm, n]
         """Derivative of each pair's term with respect to its vector; work is shared out by segments of ``starts``."""
         table = self.table_like(vectors) if table is None else table
+        if table.shape[2] == 0:
+            return table.new_zeros(len(vectors), 3, table.shape[1] ** 2, 0)
         segments = torch.full((len(starts) - 1,), -1, dtype=torch.int32, device=starts.device)
         numbers = (self.spacing, self.cutoff.radius, self.cutoff.width)
         return ops.expand_jacobian(vectors, starts.contiguous(), segments, table, *numbers)

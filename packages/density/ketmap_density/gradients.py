@@ -89,7 +89,7 @@ def outer_gradient(
     gradient = table.new_zeros(len(environments) * n_channels, 3, size)
     starts = environments.starts.tolist()
     for pairs, jacobian in _jacobians(expansion, environments, table):
-        flat = jacobian.reshape(-1, size)  # -> [pair, (xyz, lm, n)]
+        flat = jacobian.flatten(1)  # -> [pair, (xyz, lm, n)]
         slot = bisect.bisect_left(starts, pairs.start)
         while slot < len(gradient) and starts[slot] < pairs.stop:  # the pairs of a slot stand together
             here = slice(starts[slot], starts[slot + 1])
