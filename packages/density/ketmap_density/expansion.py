@@ -96,7 +96,7 @@ class Expansion:
         vectors = self.vectors(environments, batch)
         table = self.table_like(vectors) if table is None else table
         if len(environments) == 0 or table.shape[2] == 0:
-            return table.new_zeros(0, len(environments.types), table.shape[1] ** 2, table.shape[2])
+            return table.new_zeros(len(environments), len(environments.types), table.shape[1] ** 2, table.shape[2])
         return ops.expand(
             vectors,
             environments.starts,
