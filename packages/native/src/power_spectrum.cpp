@@ -1,7 +1,4 @@
 // The power spectrum and its derivatives as torch operators.
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 #include <vector>
 #include "dispatch.hpp"
 #include "power_spectrum_kernels.hpp"
@@ -30,18 +27,6 @@ template <class F> auto by_type(const Tensor &t, const char *op, const F &f) {
     if (t.scalar_type() == ScalarType::Double) return f(double());
     require(t.scalar_type() == ScalarType::Float, op, "expected float32 or float64");
     return f(float());
-}
-
-// Large output on huge pages: first touching it costs as much as writing it otherwise.
-template <class T> Tensor large(const Tensor &like, std::initializer_list<int64_t> shape) {
-    Tensor t = empty(like, shape, scalar_type<T>);
-#ifdef __linux__
-    constexpr uintptr_t huge = 1 << 21;
-    const uintptr_t first = (reinterpret_cast<uintptr_t>(t.mutable_data_ptr()) + huge - 1) / huge * huge;
-    const uintptr_t last = (reinterpret_cast<uintptr_t>(t.mutable_data_ptr()) + t.numel() * sizeof(T)) / huge * huge;
-    if (last > first + huge) madvise(reinterpret_cast<void *>(first), last - first, MADV_HUGEPAGE);
-#endif
-    return t;
 }
 
 int exact_root(int64_t square) {
@@ -79,7 +64,7 @@ Tensor power_spectrum(Tensor c, Tensor place, int64_t n_rows) {
     return by_type(c, "power_spectrum", [&](auto zero) {
         using T = decltype(zero);
         const auto s = spectrum_of<T>("power_spectrum", c, place);
-        Tensor p = large<T>(c, {n_rows, s.n_l, s.n_max, s.n_max});
+        Tensor p = empty(c, {n_rows, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(p);
         parallel(c.size(0), 16, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().values(s, out, begin, end); });
         return p;
@@ -104,7 +89,7 @@ Tensor power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int64_t n_rows) {
         const auto s = spectrum_of<T>("power_spectrum_jvp", c, place);
         const T *d = data<T>("power_spectrum_jvp", "dc", dc, {c.size(0), s.n_channels, -1, int64_t(s.n_l) * s.n_l, s.n_max});
         const int n_x = int(dc.size(2));
-        Tensor result = large<T>(c, {n_rows, n_x, s.n_l, s.n_max, s.n_max});
+        Tensor result = empty(c, {n_rows, n_x, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(result);
         parallel(c.size(0), 2, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().jvp(s, d, n_x, out, begin, end); });
         return result;
@@ -120,7 +105,7 @@ Tensor power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor 
         const PositionRows<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_of<T>(op, c, vectors, starts),
                                 data<int32_t>(op, "neighbors", neighbors, {vectors.size(0)}), data<int32_t>(op, "centers", centers, {c.size(0)}),
                                 data<int64_t>(op, "row_starts", row_starts, {-1})};
-        Tensor rows = large<T>(c, {g.row_starts[row_starts.size(0) - 1], 3, s.n_l, s.n_max, s.n_max});
+        Tensor rows = empty(c, {g.row_starts[row_starts.size(0) - 1], 3, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(rows);
         parallel(c.size(0), 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().positions(s, g, out, begin, end); });
         return rows;
@@ -136,7 +121,7 @@ Tensor power_spectrum_sums(Tensor dc, Tensor c, Tensor segments) {
         const int64_t *starts = data<int64_t>(op, "segments", segments, {-1}), n_segments = segments.size(0) - 1;
         require(n_segments >= 0 && starts[0] >= 0 && starts[n_segments] <= c.size(0), op, "'segments' must cut the centre axis");
         const int n_x = int(dc.size(2));
-        Tensor sums = large<T>(c, {n_segments, n_x, packed_size(s.n_channels, s.n_l, s.n_max)});
+        Tensor sums = empty(c, {n_segments, n_x, packed_size(s.n_channels, s.n_l, s.n_max)}, scalar_type<T>);
         T *out = mutable_data<T>(sums);
         parallel(n_segments * s.pairs(), 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().sums(s, d, n_x, starts, out, begin, end); });
         return sums;
@@ -160,7 +145,7 @@ Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor nei
         }
         for (int64_t p = 0; p < n_pairs; p++) places[p] = center_of[others[p]];
         const Design<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_of<T>(op, c, vectors, starts), places.data(), center_atoms, kinds};
-        Tensor rows = large<T>(c, {atoms, 3, s.n_channels * packed_size(s.n_channels, s.n_l, s.n_max)});
+        Tensor rows = empty(c, {atoms, 3, s.n_channels * packed_size(s.n_channels, s.n_l, s.n_max)}, scalar_type<T>);
         T *out = mutable_data<T>(rows);
         parallel(atoms, 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().design(s, g, out, begin, end); });
         return rows;

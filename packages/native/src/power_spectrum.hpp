@@ -25,7 +25,7 @@ template <class T> struct Products {
     const T *of(int a) const { return &c[size_t(a) * channel]; }
     static T unlike(int a, int b) { return a == b ? T(1) : T(std::sqrt(2.0)); }
 
-    template <int Terms, Write How> void write(const Factor<T> *factors, T weight, T *out) const {
+    template <int Terms, Write How> void write(const Factor<T> *factors, const std::vector<T> &scales, T weight, T *out) const {
         for (int l = 0; l < s.n_l; l++) {
             Factor<T> here[Terms];
             for (int t = 0; t < Terms; t++) here[t] = {factors[t].left + l * l * n_pad, factors[t].right + l * l * n_pad};
@@ -35,12 +35,12 @@ template <class T> struct Products {
     // One row [l][n1][n2] of the output: the sum of products of factors [lm][n padded]
     template <int Terms> void row(const Factor<T> (&factors)[Terms], T weight, T *out) {
         if (n_pad != s.n_max) {
-            write<Terms, Write::cached>(factors, weight, tile.data());
+            write<Terms, Write::cached>(factors, scales, weight, tile.data());
             unpad(tile.data(), int64_t(s.n_l) * s.n_max, s.n_max, n_pad, out);
         } else if (reinterpret_cast<uintptr_t>(out) % vector_bytes == 0)
-            write<Terms, Write::streamed>(factors, weight, out);
+            write<Terms, Write::streamed>(factors, scales, weight, out);
         else
-            write<Terms, Write::cached>(factors, weight, out);
+            write<Terms, Write::cached>(factors, scales, weight, out);
     }
     // Σ of derivatives of both factors: d[a] c[b] + c[a] d[b]
     void product_rule(const T *da, const T *db, int a, int b, T *out) {

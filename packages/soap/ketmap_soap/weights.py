@@ -46,7 +46,7 @@ def unpack(w: torch.Tensor, n_types: int, l_max: int, n_max: int) -> torch.Tenso
 
 def pack(full: torch.Tensor) -> torch.Tensor:
     """Weights of the columns that say the same as those of the full features.  # -> [column]"""
-    n_types, n_ab, n_l, n, _ = full.shape
+    n_types, _, n_l, n, _ = full.shape
     columns, weight = packing(n_types, n_l, n)
     full = full.clone()
     same = [ab for ab, (a, b) in enumerate(torch.triu_indices(n_types, n_types).T) if a == b]

@@ -185,7 +185,7 @@ def power_spectrum_sums(dc, c, segments) -> torch.Tensor:
 
     ``segments`` int64 [segment + 1] cut the centre axis.  # [centre, channel, x, lm, n] -> [segment, x, feature]
     """
-    n_centers, n_channels, n_x = dc.shape[:3]
+    n_channels, n_x = dc.shape[1:3]
     first, second = channel_pairs(n_channels).to(c.device)
     columns, weight = packing(n_channels, math.isqrt(c.shape[2]), c.shape[3])
     columns, weight = columns.to(c.device), weight.to(c)
