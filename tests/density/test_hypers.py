@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import featomic
 import featomic.basis
 import featomic.cutoff
 import featomic.density
@@ -48,6 +49,11 @@ def test_dictionaries_of_featomic_objects():
     assert rho.basis == TensorProduct(2, Gto(7, 5.0), 1e-8)
 
 
+def test_featomic_reads_what_is_written(hypers):
+    rho = SphericalExpansion(**hypers(weight=0.5))
+    assert featomic.SphericalExpansion(**rho.to_dict()).cutoffs == [3.5]
+
+
 def test_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Gaussian(0.3).width = 0.4
@@ -67,6 +73,7 @@ def test_frozen():
             lambda: Cutoff(2.0, smoothing={"width": 1.0}),
             "Smoothing needs a 'type', one of Step, ShiftedCosine",
         ),
+        (lambda: Gaussian.from_dict({"type": "DiracDelta"}), "unknown Gaussian type 'DiracDelta'"),
         (lambda: Cutoff(2.0, {"type": "ShiftedCos", "width": 1.0}), "did you mean 'ShiftedCosine'"),
         (lambda: Cutoff(2.0, {"type": "Step", "width": 1.0}), "unknown hyper-parameter of Step 'width'"),
         (lambda: Cutoff(raduis=2.0), "unknown hyper-parameter of Cutoff 'raduis'; did you mean 'radius'"),

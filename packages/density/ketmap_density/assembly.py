@@ -21,12 +21,8 @@ class Assembly:
     """What the blocks of one call share: labels, places of centres, and which part of the basis is wanted."""
 
     def __init__(self, expansion: Expansion, batch: Batch, environments: Environments, selection: Selection):
-        self.expansion, self.batch, self.environments, self.selection = (
-            expansion,
-            batch,
-            environments,
-            selection,
-        )
+        self.expansion, self.batch = expansion, batch
+        self.environments, self.selection = environments, selection
         self.make = Maker.of(batch)
         self.parts = parts(environments)
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]

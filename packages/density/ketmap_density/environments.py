@@ -46,9 +46,7 @@ class Environments:
         return torch.repeat_interleave(every, torch.diff(self.starts))
 
     def differentiable_vectors(self, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
-        """r_neighbour − r_centre + S·cell through which gradients flow to ``batch.positions`` and
-        ``batch.cells``.
-        """
+        """r_neighbour − r_centre + S·cell through which gradients flow to ``batch.positions`` and ``batch.cells``."""
         first = self.centers[self.slots() // max(len(self.types), 1)]  # -> [pair]
         neighbors = self.neighbors.long()
         positions, cells = batch.positions, batch.cells[batch.system[neighbors].long()]

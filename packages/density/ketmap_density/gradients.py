@@ -35,10 +35,8 @@ class PositionRows:
         slots = torch.arange(block.start, block.stop, device=environments.starts.device) * n_channels + channel
         first, counts = environments.starts[slots], environments.starts[slots + 1] - environments.starts[slots]
         center = torch.repeat_interleave(slots // n_channels, counts)
-        offset = torch.arange(len(center), device=slots.device) - torch.repeat_interleave(
-            counts.cumsum(0) - counts, counts
-        )
-        pairs = torch.repeat_interleave(first, counts) + offset
+        before = counts.cumsum(0) - counts  # pairs of the block before each slot
+        pairs = torch.arange(len(center), device=slots.device) + torch.repeat_interleave(first - before, counts)
         atom = environments.neighbors[pairs].long()
         moves = atom != environments.centers[center]
         pairs, codes = pairs[moves], center[moves] * n_atoms + atom[moves]  # sorted

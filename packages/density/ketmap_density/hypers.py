@@ -53,23 +53,17 @@ class Hypers:
         if not isinstance(given, Mapping):
             raise ValueError(f"expected {cls.__name__} (an object or a dict), got {given!r}")
         given = dict(given)
-        if cls.__base__ is not Hypers:
-            given.pop("type", None)
-            chosen = cls
-        elif kinds := {kind.__name__: kind for kind in cls.__subclasses__()}:
-            if "type" not in given:
-                raise ValueError(f"{cls.__name__} needs a 'type', one of {', '.join(kinds)}; got {given!r}")
+        chosen = cls
+        kinds = {kind.__name__: kind for kind in cls.__subclasses__() or [cls]}
+        if "type" in given and (cls.__subclasses__() or cls.__base__ is not Hypers):
             kind = given.pop("type")
             if kind not in kinds:
                 raise ValueError(unknown_name(str(kind), list(kinds), f"{cls.__name__} type"))
             chosen = kinds[kind]
-        else:
-            chosen = cls
-        names = [field.name for field in dataclasses.fields(chosen)]
-        absent = [name for name, value in given.items() if value is None and name in chosen._absent]
-        for name in absent:
-            del given[name]
-        _check_names(given, names, chosen.__name__)
+        elif cls.__subclasses__():
+            raise ValueError(f"{cls.__name__} needs a 'type', one of {', '.join(kinds)}; got {given!r}")
+        given = {name: v for name, v in given.items() if v is not None or name not in chosen._absent}
+        _check_names(given, [field.name for field in dataclasses.fields(chosen)], chosen.__name__)
         return chosen(**given)
 
     #: names of featomic that may come as None but have no counterpart here

@@ -91,9 +91,7 @@ class Selection:
         return np.flatnonzero(_matches(available, columns, wanted))
 
     def properties_of(self, key: tuple[int, ...], available: np.ndarray) -> np.ndarray | None:
-        """Rows of ``available`` in the block of one ``key``, when a TensorMap says so; −1: not there, give
-        zeros.
-        """
+        """Rows of ``available`` in the block of one ``key``, when a TensorMap says so; −1: not there, give zeros."""
         return self._of(self.properties, key, available, "properties")
 
     @property
@@ -138,9 +136,7 @@ def _entries(labels: Any, names: tuple[str, ...], what: str) -> tuple[list[int],
 
 
 def _matches(values: np.ndarray, columns: list[int], wanted: np.ndarray) -> np.ndarray:  # -> bool [row]
-    """Which rows of ``values`` [row, dimension] agree in ``columns`` with an entry of ``wanted`` [entry,
-    column].
-    """
+    """Which rows of ``values`` [row, dimension] agree in ``columns`` with an entry of ``wanted`` [entry, column]."""
     both = np.concatenate([wanted, values[:, columns]])
     code = np.unique(both, axis=0, return_inverse=True)[1].reshape(-1)
     return np.isin(code[len(wanted) :], code[: len(wanted)])
