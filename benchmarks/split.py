@@ -4,7 +4,7 @@ import harness
 import peers
 from ketmap_core import as_batch
 from ketmap_density import Expansion
-from ketmap_ops import power_spectrum
+from ketmap_ops.power_spectrum import power_spectrum
 
 
 def parts(systems, whole: float, seconds: float, spectrum: bool = False) -> dict[str, float]:

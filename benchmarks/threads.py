@@ -8,7 +8,7 @@ import torch
 from ketmap_ase import Calculator
 from ketmap_core import as_batch
 from ketmap_density import Expansion
-from ketmap_ops import power_spectrum
+from ketmap_ops.power_spectrum import power_spectrum
 
 
 def with_threads(n: int, function):
