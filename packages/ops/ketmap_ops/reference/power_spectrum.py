@@ -104,7 +104,7 @@ def _position_terms(slot, atom, centers, place):
     Returns int64 [term] ``sample``, ``atom``, ``source``: an entry, or len(slot) + centre.
     """
     n_channels = math.isqrt(2 * place.shape[1])
-    source, samples = [], []
+    source, samples = [slot[:0]], [slot[:0]]
     for ab, (a, b) in enumerate(channel_pairs(n_channels).T.tolist()):
         channel = slot % n_channels
         kept = torch.nonzero((channel == a) | (channel == b))[:, 0]
