@@ -3,8 +3,8 @@ From structures to molecular dynamics
 =====================================
 
 The whole road on one small molecule: read structures with reference energies and forces, turn them into features, learn
-a potential from them, and run molecular dynamics with it. The data are those that come with ketmap: 500 configurations of
-ethanol from molecular dynamics at 300 and 600 K, with energies and forces of GFN2-xTB.
+a potential from them, and run molecular dynamics with it. The data are those that come with ketmap: 500 configurations
+of ethanol from molecular dynamics at 300 and 600 K, with energies and forces of GFN2-xTB.
 """
 
 # %%

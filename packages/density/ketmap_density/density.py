@@ -11,7 +11,7 @@ class Density(Hypers):
 
 @hypers
 class Gaussian(Density):
-    """g(r) = (πσ²)^(−3/4) exp(−r²/2σ²), σ = ``width`` (Å): ∫ |g|² d³r = 1, as in featomic.
+    """g(r) = (πσ²)^(−3/4) exp(−r²/2σ²), σ = ``width`` (Å): ∫ g² d³r = 1, as in featomic.
 
     The centre sees its own density times ``center_atom_weight``.
     """

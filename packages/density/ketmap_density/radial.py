@@ -99,7 +99,7 @@ def radial_integral(
 ) -> np.ndarray:  # -> [r, l, n]
     """R_nl(r) for ``r`` ≥ 0, or its first or second … ``derivative``, by Gauss-Legendre quadrature.
 
-    The Gaussian confines the integrand to |s − r| < 9σ; the number of nodes follows from the finest length
+    The Gaussian confines the integrand to s within 9σ of r; the number of nodes follows from the finest length
     in it. ``radial`` must be bound to a radius.
     """
     sigma = density.width

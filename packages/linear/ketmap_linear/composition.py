@@ -13,7 +13,8 @@ def composition_energies(types: np.ndarray, systems: np.ndarray, energies: np.nd
     :param systems: [atom] index of the structure of each atom.
     :param energies: [structure].
 
-    >>> composition_energies(np.array([8, 1, 1]), np.array([0, 0, 0]), np.array([-9.0]))
+    >>> found = composition_energies(np.array([8, 1, 1]), np.array([0, 0, 0]), np.array([-9.0]))
+    >>> {t: round(energy, 9) for t, energy in found.items()}
     {1: -3.6, 8: -1.8}
     """
     kinds, kind = np.unique(types, return_inverse=True)

@@ -39,9 +39,9 @@ class Solution:
 
 @dataclass(frozen=True)
 class Ridge:
-    """Linear least squares with α|w|².
+    """Linear least squares with α‖w‖².
 
-    Minimised is |X'w' − y|² + α|w'|², where rows of X and y carry the weights of their targets (see
+    Minimised is ‖X'w' − y‖² + α‖w'‖², where rows of X and y carry the weights of their targets (see
     ``Model.fit``: the weighted squares of a target's rows sum to its weight) and X' = X/s, w' = s·w with one
     number s, the root of the mean squared column norm: columns keep their relative sizes, which is the prior
     that features carry, and α is free of units and of the size of the data set. Useful α lie between 1e-14

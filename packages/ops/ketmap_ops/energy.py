@@ -37,8 +37,8 @@ def soap_energy(
     :param system: system of each atom, int32 ``[atom]``
     :param rank: place of each atom among the centres, int32 ``[atom]``
     :param centers: atom of each centre, int32 ``[centre]``
-    :param starts, neighbors, shifts, reverse: pairs as :func:`group` gives them; may hold a skin
-    :param own, table, spacing, cutoff, width, center_weight: as for :func:`expand`
+    :param starts: with ``neighbors``, ``shifts`` and ``reverse`` the pairs as :func:`group` gives them; may hold a skin
+    :param table: this, ``own``, ``spacing``, ``cutoff``, ``width`` and ``center_weight`` are as for :func:`expand`
     :param kind: row of ``quadratic`` for each centre, int32 ``[centre]``
     :param quadratic: ``[kind, l, channel n, channel n]``, symmetric
     :param diagonal: also return Σ_m c_alm n² / √(2l+1)
