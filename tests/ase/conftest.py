@@ -57,9 +57,7 @@ class Morse:
         positions = batch.positions.clone().requires_grad_()
         first = e.centers.repeat_interleave(torch.diff(e.starts).reshape(-1, len(e.types)).sum(1)).long()
         second = e.neighbors.long()
-        vectors = (
-            positions[second] - positions[first] + e.shifts.double() @ batch.cells[0]
-        ) @ strain  # -> [pair, 3]
+        vectors = (positions[second] - positions[first] + e.shifts.double() @ batch.cells[0]) @ strain  # -> [pair, 3]
         r = torch.linalg.vector_norm(vectors, dim=1)
         inside = r < self.cutoff
         r, first = r[inside], first[inside]
@@ -74,7 +72,7 @@ class Morse:
         return Evaluation(energies.detach(), -slope, virial[None], grade)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def morse():
     """The class of the simple model."""
     return Morse
@@ -82,8 +80,9 @@ def morse():
 
 @pytest.fixture
 def crystal():
-    """36 atoms of two types in a skewed cell, shaken."""
-    atoms = ase.build.bulk("NaCl", "rocksalt", a=4.4) * (3, 3, 2)
+    """36 atoms of two types, closely packed in a skewed cell, shaken."""
+    atoms = ase.build.bulk("Na", "fcc", a=2.76) * (3, 4, 3)
+    atoms.symbols[::2] = "Cl"
     atoms.rattle(0.05, seed=1)
     atoms.calc = Calculator(Morse([11, 17], distance=2.2))
     return atoms

@@ -26,9 +26,7 @@ def test_drift_of_a_run_is_small(crystal):
     run = run_dynamics(crystal, NVE(2.0), 500, temperature=300)
     assert abs(run.drift) < 0.5  # meV/atom/ps
     assert run.column("time")[-1] == pytest.approx(1.0)
-    np.testing.assert_allclose(
-        run.column("conserved"), run.column("potential") + run.column("kinetic"), rtol=1e-14
-    )
+    np.testing.assert_allclose(run.column("conserved"), run.column("potential") + run.column("kinetic"), rtol=1e-14)
     assert np.ptp(run.column("kinetic")) > 0.01
 
 
@@ -90,6 +88,8 @@ def test_constant_pressure_needs_a_cell(cluster):
 @pytest.mark.parametrize("suffix", [".traj", ".xyz", ".extxyz"])
 def test_trajectory_holds_what_was_run(crystal, tmp_path, suffix):
     path = tmp_path / f"run{suffix}"
+    crystal.info["energy"] = 7.0  # a reference that the structure came with
+    crystal.arrays["forces"] = np.ones((len(crystal), 3))
     run = run_dynamics(crystal, NVE(1.0), 40, temperature=300, trajectory=path, every=10)
     frames = ase.io.read(path, ":")
     assert len(frames) == len(run.rows) == 5

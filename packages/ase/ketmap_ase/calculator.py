@@ -13,10 +13,10 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from ketmap_core import as_batch
 from ketmap_core.errors import CoincidentAtomsError, UnknownTypesError
 
-from .skin import Skin
+from .skin import Skin, same
 
 COINCIDENT = 1e-6  # Å: nearer than this is one point
-GRADE_EVERY = 20  # evaluations: the grade costs up to one evaluation, so this keeps it below 5 %
+GRADE_EVERY = 50  # evaluations: a grade costs up to two of them, so this keeps it below 5 %
 
 
 class ExtrapolationWarning(UserWarning):
@@ -26,13 +26,13 @@ class ExtrapolationWarning(UserWarning):
 class Calculator(ase.calculators.calculator.Calculator):
     """A fitted model for ASE: energy, free_energy, energies, forces, stress.
 
-    model: a fitted model, or the path of one on disk.
-    skin: Å; the neighbour list holds pairs up to cutoff + skin and is used again until an atom, or the
+    :param model: a fitted model, or the path of one on disk.
+    :param skin: Å; the neighbour list holds pairs up to cutoff + skin and is used again until an atom, or the
         strain of the cell, could have brought a new pair inside the cutoff. 0: a new list as soon as
         anything moves.
-    grade: an :class:`ExtrapolationWarning` names atom and evaluation (the step of a dynamics) once per run
+    :param grade: an :class:`ExtrapolationWarning` names atom and evaluation (the step of a dynamics) once per run
         where the leverage of an environment exceeds ``grade`` times the largest of the training set. Looked
-        at in every 20th evaluation, the first included. ``None``: never.
+        at in every 50th evaluation, the first included. ``None``: never.
 
     Results are in eV and Å whatever the units of the model; stress is (1/V) dE/dε, as Voigt's six numbers
     in eV/Å³, for cells that are periodic in three directions. ``builds`` counts neighbour lists,
@@ -47,7 +47,7 @@ class Calculator(ase.calculators.calculator.Calculator):
     implemented_properties = ("energy", "free_energy", "energies", "forces", "stress")
     ignored_changes = frozenset({"initial_magmoms", "initial_charges"})
 
-    def __init__(self, model, skin: float = 1.0, grade: float | None = 2.0):
+    def __init__(self, model, skin: float = 1.0, grade: float | None = 1.0):
         super().__init__()
         if isinstance(model, str | os.PathLike):
             from ketmap_linear import (
@@ -75,14 +75,10 @@ class Calculator(ase.calculators.calculator.Calculator):
         if self.atoms is None:
             return list(ase.calculators.calculator.all_changes)
         kept = self.atoms
-        changed = [
-            name
-            for name in ("positions", "numbers")
-            if not np.array_equal(kept.arrays[name], atoms.arrays[name])
-        ]
-        if not np.array_equal(kept.cell.array, atoms.cell.array):
+        changed = [name for name in ("positions", "numbers") if not same(kept.arrays[name], atoms.arrays[name])]
+        if not same(kept.cell.array, atoms.cell.array):
             changed.append("cell")
-        if not np.array_equal(kept.pbc, atoms.pbc):
+        if not same(kept.pbc, atoms.pbc):
             changed.append("pbc")
         return changed
 
@@ -141,7 +137,7 @@ class Calculator(ase.calculators.calculator.Calculator):
 
     def _same_kind(self, atoms: Atoms) -> bool:
         kept = self._atoms
-        return np.array_equal(kept.numbers, atoms.numbers) and np.array_equal(kept.pbc, atoms.pbc)
+        return same(kept.numbers, atoms.numbers) and same(kept.pbc, atoms.pbc)
 
     def _start(self, atoms: Atoms) -> None:
         """First sight of these atoms: everything that does not change with the geometry."""
@@ -206,7 +202,5 @@ def _symbols(types) -> str:
 
 def _unit(name: str, known: dict[str, float]) -> float:
     if name not in known:
-        raise ValueError(
-            f"the model's unit '{name}' is not one that ASE's eV and Å can be made of: {', '.join(known)}"
-        )
+        raise ValueError(f"the model's unit '{name}' is not one that ASE's eV and Å can be made of: {', '.join(known)}")
     return known[name]

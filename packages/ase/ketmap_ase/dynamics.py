@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io.extxyz import write_xyz
 from ase.io.trajectory import Trajectory
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
@@ -137,17 +138,27 @@ def _trajectory(path: str | Path | None) -> Iterator[Callable[[Atoms], None]]:
         yield lambda atoms: None
     elif suffix == ".traj":
         with Trajectory(str(path), "w") as file:
-            yield file.write
+            yield lambda atoms: file.write(_frame(atoms))
     elif suffix in (".xyz", ".extxyz"):
         with open(path, "w") as file:
 
             def write(atoms: Atoms) -> None:
-                write_xyz(file, [atoms])
+                write_xyz(file, [_frame(atoms)])
                 file.flush()
 
             yield write
     else:
         raise ValueError(f"trajectory '{path}': expected a name ending with .traj, .xyz or .extxyz")
+
+
+def _frame(atoms: Atoms) -> Atoms:
+    """The atoms with the results of this step, without the references that they may have come with."""
+    frame = atoms.copy()
+    frame.info = {}
+    for name in set(frame.arrays) & set(atoms.calc.results):
+        del frame.arrays[name]
+    frame.calc = SinglePointCalculator(frame, **atoms.calc.results)
+    return frame
 
 
 @contextlib.contextmanager

@@ -3,6 +3,11 @@
 import numpy as np
 
 
+def same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Equal in shape and values (NumPy's own function takes thrice as long on small arrays)."""
+    return one.shape == other.shape and bool((one == other).all())
+
+
 class Skin:
     """Validity of a list that held all pairs within ``cutoff + skin`` when it was built.
 
@@ -30,7 +35,7 @@ class Skin:
 
     def holds(self, positions: np.ndarray, cell: np.ndarray) -> bool:
         """Whether the list serves for these ``positions`` [atom, 3] and ``cell`` [3, 3]."""
-        if np.array_equal(cell, self.cell):
+        if same(cell, self.cell):
             moved, shrunk = positions - self.positions, 1.0
         else:
             strain = np.eye(3) + self.inverse @ (cell - self.cell)[self.periodic]  # F -> [3, 3]

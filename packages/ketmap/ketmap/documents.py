@@ -59,7 +59,7 @@ def load(path: str | Path, schema: type[Settings]) -> Settings:
 def dump(path: str | Path, settings: pydantic.BaseModel, comment: str) -> None:
     """Write settings as YAML, defaults included, below a comment."""
     yaml = YAML()
-    yaml.default_flow_style = None
+    yaml.default_flow_style = False
     with open(path, "w") as file:
         file.write("".join(f"# {line}\n" for line in comment.splitlines()))
         yaml.dump(settings.model_dump(mode="json"), file)

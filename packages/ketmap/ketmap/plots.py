@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 matplotlib.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 COLORS = {"train": "#9aa5b1", "validation": "#e69f00", "test": "#0072b2"}  # told apart without colour vision
 LABELS = {
-    "energy": "energy above the baseline / eV/atom",
+    "energy": "energy relative to composition / eV/atom",
     "forces": "force component / eV/Å",
     "stress": "stress component / eV/Å³",
 }
@@ -36,9 +36,9 @@ def parity(path: Path, values: dict[str, dict[str, tuple[np.ndarray, np.ndarray]
                 label=f"{part}: RMSE {1000 * rmse:.3g} m{LABELS[target].rpartition(' / ')[2]}",
                 rasterized=True,
             )
-        axes.axline((axes.get_xlim()[0],) * 2, slope=1, color="black", linewidth=0.6, zorder=0)
-        axes.set_aspect("equal", adjustable="datalim")
-        axes.set(xlabel=f"reference {LABELS[target]}", ylabel="predicted")
+        limits = min(axes.get_xlim()[0], axes.get_ylim()[0]), max(axes.get_xlim()[1], axes.get_ylim()[1])
+        axes.plot(limits, limits, color="black", linewidth=0.6, zorder=0)
+        axes.set(xlim=limits, ylim=limits, box_aspect=1, xlabel=f"reference {LABELS[target]}", ylabel="predicted")
         axes.legend(frameon=False, fontsize=7, loc="upper left")
     figure.savefig(path, dpi=150)
 
@@ -63,7 +63,7 @@ def dynamics(path: Path, run: Run, title: str) -> None:
             label="conserved",
             linewidth=1,
         )
-    energy.set(ylabel="change of energy / meV per atom", title=title)
+    energy.set(ylabel="energy change / meV/atom", title=title)
     energy.legend(frameon=False, fontsize=7, ncols=4)
     temperature.plot(time, run.column("temperature"), color="#d55e00", linewidth=1)
     temperature.axhline(np.mean(run.column("temperature")), color="black", linewidth=0.6, linestyle="--")

@@ -80,6 +80,9 @@ def _fill(folder: Path, model: Model, parts: dict[str, list[ase.Atoms]], setting
         target: {name: pair for name in PARTS if (pair := compare(model, parts[name], target)) is not None}
         for target in settings.targets
     }
+    if "energy" in values:  # what composition explains is no merit of the model
+        zero = values["energy"]["train"][0].mean()
+        values["energy"] = {name: (given - zero, found - zero) for name, (given, found) in values["energy"].items()}
     plots.parity(folder / "parity.png", values)
     documents.dump(
         folder / CONFIG,
@@ -89,7 +92,7 @@ def _fill(folder: Path, model: Model, parts: dict[str, list[ase.Atoms]], setting
 
 
 def compare(model: Model, structures: list[ase.Atoms], target: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Reference and predicted values; energies per atom, less the baseline of the model's composition."""
+    """Reference and predicted values; energies per atom, less those of the composition."""
     usable = with_target(structures, target)
     if not usable:
         return None
