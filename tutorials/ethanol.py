@@ -51,8 +51,9 @@ print(ketmap.check(features))
 print(ketmap.info(features)["calculator"], ketmap.info(features)["units"])
 
 # %%
-# The surroundings of the oxygen atom know how the hydroxyl group is turned: two principal components of its features
-# separate the *anti* from the two *gauche* conformers, which are mirror images and so, rightly, fall together.
+# The surroundings of the oxygen atom know how the hydroxyl group is turned: the first principal component of its
+# features leads from the *gauche* to the *anti* conformer. The two gauche forms are mirror images and, rightly, fall
+# together.
 
 values = np.hstack([b.values for b in features.blocks(center_type=8)])
 values = values - values.mean(axis=0)
