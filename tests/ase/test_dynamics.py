@@ -168,3 +168,9 @@ def test_units_of_the_timestep(cluster):
     run = run_dynamics(cluster, NVE(0.25), 4, every=1)
     np.testing.assert_allclose(run.column("time"), 0.25e-3 * np.arange(5), rtol=1e-12)
     assert NVE(0.25).integrator(cluster, None).dt == pytest.approx(0.25 * units.fs)
+
+
+@pytest.mark.parametrize("wrong", [{"timestep": 0.0}, {"temperature": -1.0}, {"relaxation": np.nan}])
+def test_numbers_of_an_ensemble(wrong):
+    with pytest.raises(ValueError, match=f"NPT: {next(iter(wrong))} must be a positive number"):
+        NPT(**wrong)

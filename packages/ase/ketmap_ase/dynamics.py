@@ -16,6 +16,7 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_mom
 from ketmap_core.errors import KetmapError
 
 from .calculator import Calculator
+from .ensembles import Ensemble
 
 COLUMNS = ("time", "potential", "kinetic", "temperature", "volume", "conserved")
 
@@ -66,7 +67,7 @@ def start_velocities(atoms: Atoms, temperature: float, rng: np.random.Generator)
 
 def run_dynamics(
     atoms: Atoms,
-    ensemble,
+    ensemble: Ensemble,
     steps: int,
     *,
     temperature: float | None = None,
@@ -93,6 +94,7 @@ def run_dynamics(
     """
     if steps < 1 or every < 1:
         raise ValueError(f"steps and every must be at least 1, got {steps} and {every}")
+    ensemble.check(atoms)
     rng = np.random.default_rng(seed)
     if isinstance(atoms.calc, Calculator):
         atoms.calc.begin()

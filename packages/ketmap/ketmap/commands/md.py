@@ -20,6 +20,7 @@ def md(settings: MdConfig, overwrite: bool = False) -> Run:
     (atoms,) = read(settings.structure, settings.frame)
     atoms.calc = calculator
     ensemble = _ensemble(settings)
+    ensemble.check(atoms)
     atoms.get_potential_energy()  # what is wrong with the structure shows before a folder is made
     folder = Path(settings.output or f"runs/md-{settings.ensemble}")
     make_folder(folder, overwrite)

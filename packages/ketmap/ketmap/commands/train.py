@@ -56,12 +56,13 @@ def train(config: Path, output: Path | None = None, overwrite: bool = False) -> 
 def _parts(settings: TrainConfig) -> dict[str, list[ase.Atoms]]:
     """Structures of training, validation and test; everything that they need is there."""
     structures = load_structures(settings.data)
+    demand(structures, settings.targets)
     own = {name: data for name in PARTS[1:] if (data := getattr(settings, f"{name}_data")) is not None}
     places = share_out(len(structures), settings.split, elsewhere=own)
     parts = {name: [structures[i] for i in places[name]] for name in PARTS}
     parts |= {name: load_structures(data) for name, data in own.items()}
-    for part in parts.values():
-        demand(part, settings.targets)
+    for name in own:
+        demand(parts[name], settings.targets)
     return parts
 
 
