@@ -10,6 +10,7 @@ import pytest
 import torch
 from ketmap_ops import backend, expand
 from ketmap_ops import reference as torch_reference
+from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import (
     packing,
     position_rows,
@@ -21,6 +22,7 @@ from ketmap_ops.power_spectrum import (
     power_spectrum_sums,
     power_spectrum_vjp,
 )
+from ketmap_ops.reference import outer
 from ketmap_ops.reference import power_spectrum as reference
 
 from .conftest import N_CHANNELS, neighbourhoods, radial
@@ -55,6 +57,7 @@ def operators(x):
             reference.power_spectrum_positions,
             (c, x.vectors, x.starts, x.neighbors, x.centers, *radial(x), place, row_starts),
         ),
+        expand_outer: (outer.expand_outer, (x.vectors, x.vectors, x.starts, x.own, *radial(x))),
         power_spectrum_sums: (reference.power_spectrum_sums, (dc, c, segments)),
         power_spectrum_design: (
             reference.power_spectrum_design,

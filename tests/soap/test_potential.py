@@ -135,7 +135,7 @@ def test_bad_input(calculator, weights):
     water = as_batch(ase.build.molecule("H2O"))
     with pytest.raises(UnknownTypesError, match="not fitted to: 8"):
         calculator.design(water, (1, 6))
-    with pytest.raises(UnknownTypesError, match="system 0 .* not fitted to: 1, 8"):
+    with pytest.raises(UnknownTypesError, match=r"system 0 .* not fitted to: 1, 8"):
         calculator.potential(torch.zeros(calculator.n_features((6,))), (6,)).environments(water)
     with pytest.raises(ValueError, match=f"expected {calculator.n_features(TYPES)} weights"):
         calculator.potential(weights[:-1], TYPES)

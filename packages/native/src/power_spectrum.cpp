@@ -152,6 +152,23 @@ Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor nei
     });
 }
 
+Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tensor table, double spacing, double cutoff, double width) {
+    return by_type(vectors, "expand_outer", [&](auto zero) {
+        using T = decltype(zero);
+        const char *op = "expand_outer";
+        const int64_t centers = own.size(0), n_channels = centers > 0 ? (starts.size(0) - 1) / centers : 0;
+        const T *values = data<T>(op, "table", table, {-1, -1, -1}), *rows = data<T>(op, "left", left, {vectors.size(0), 3});
+        require(table.size(0) >= 6 && table.size(1) >= 1 && table.size(1) <= 25, op, "'table' must be [row >= 6, l <= 24, n]");
+        const RadialTable<T> radial{values, int(table.size(0)), int(table.size(1)), int(table.size(2)), spacing, cutoff, width};
+        const Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {centers * n_channels + 1}), int(n_channels)};
+        require(pairs.starts[centers * n_channels] == vectors.size(0), op, "'starts' must end with the number of pairs");
+        Tensor result = empty(vectors, {centers, n_channels, 3, 3, int64_t(radial.n_l) * radial.n_l, radial.n_max}, scalar_type<T>);
+        T *out = mutable_data<T>(result);
+        parallel(centers, 2, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().outer(radial, pairs, rows, out, begin, end); });
+        return result;
+    });
+}
+
 } // namespace
 } // namespace ketmap
 
@@ -160,6 +177,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
     m.def("power_spectrum_vjp(Tensor grad, Tensor c, Tensor place) -> Tensor");
     m.def("power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int n_rows) -> Tensor");
     m.def("power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table, float spacing, float cutoff, float width, Tensor place, Tensor row_starts) -> Tensor");
+    m.def("expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tensor table, float spacing, float cutoff, float width) -> Tensor");
     m.def("power_spectrum_sums(Tensor dc, Tensor c, Tensor segments) -> Tensor");
     m.def("power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor own, Tensor table, float spacing, float cutoff, float width) -> Tensor");
 }
@@ -169,6 +187,7 @@ STABLE_TORCH_LIBRARY_IMPL(ketmap, CPU, m) {
     m.impl("power_spectrum_vjp", TORCH_BOX(&ketmap::power_spectrum_vjp));
     m.impl("power_spectrum_jvp", TORCH_BOX(&ketmap::power_spectrum_jvp));
     m.impl("power_spectrum_positions", TORCH_BOX(&ketmap::power_spectrum_positions));
+    m.impl("expand_outer", TORCH_BOX(&ketmap::expand_outer));
     m.impl("power_spectrum_sums", TORCH_BOX(&ketmap::power_spectrum_sums));
     m.impl("power_spectrum_design", TORCH_BOX(&ketmap::power_spectrum_design));
 }

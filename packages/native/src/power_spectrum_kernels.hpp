@@ -34,6 +34,7 @@ template <class T> struct SpectrumKernels {
     void (*positions)(const Spectrum<T> &, const PositionRows<T> &, T *rows, int64_t begin, int64_t end);
     void (*sums)(const Spectrum<T> &, const T *dc, int n_x, const int64_t *segments, T *sums, int64_t begin, int64_t end);
     void (*design)(const Spectrum<T> &, const Design<T> &, T *rows, int64_t begin, int64_t end);
+    void (*outer)(const RadialTable<T> &, const Pairs<T> &, const T *left, T *dc, int64_t begin, int64_t end);
 };
 
 // Number of unique features of one pair of channels

@@ -8,8 +8,8 @@ import torch
 from ketmap_core import Batch, Pairs
 from ketmap_density import Environments, Expansion
 from ketmap_density.blocks import Maker, samples_of, take
-from ketmap_density.gradients import outer_gradient
 from ketmap_density.selection import Selection
+from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import (
     position_rows,
     power_spectrum_jvp,
@@ -166,7 +166,8 @@ class Assembly:
             left, components = environments.vectors, ("xyz_1", "xyz_2")
         else:
             left, components = environments.shifts.to(table.dtype), ("abc", "xyz")
-        outer = outer_gradient(expansion, environments, left, table)  # -> [centre, channel, left, xyz, lm, n]
+        vectors, starts, own = environments.vectors, environments.starts, environments.own
+        outer = expand_outer(left, vectors, starts, own, *spline)  # -> [centre, channel, left, xyz, lm, n]
         dense = power_spectrum_jvp(outer.flatten(2, 3), coefficients, self.place, len(self.rows.centers))
         dense = dense.unflatten(1, (3, 3))
         return self._dense(dense, 3), [self.make.range(component, 0, 3) for component in components]

@@ -5,7 +5,7 @@ import dataclasses
 import torch
 from ketmap_core import Batch, UnknownTypesError
 from ketmap_density import Environments, Expansion
-from ketmap_density.gradients import outer_gradient
+from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import power_spectrum_design, power_spectrum_sums
 
 
@@ -38,15 +38,16 @@ def design(
     check_types(batch, types)
     environments = expansion.environments(batch, types=types)
     table = expansion.table_like(environments.vectors)
+    spline = (table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width)
     c = expansion.coefficients(environments, batch).detach()
     directions = [c[:, :, None] / 2]  # p is quadratic: its derivative along c/2 is p itself
     if strain:
-        directions.append(outer_gradient(expansion, environments, environments.vectors, table).flatten(2, 3))
+        vectors, starts, own = environments.vectors, environments.starts, environments.own
+        directions.append(expand_outer(vectors, vectors, starts, own, *spline).flatten(2, 3))
     sums = power_spectrum_sums(torch.cat(directions, dim=2), c, _segments(environments, batch, len(types)))
     sums = sums.unflatten(0, (len(types), len(batch))).permute(1, 2, 0, 3).flatten(2)  # -> [system, x, feature]
     forces = None
     if positions:
-        spline = (table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width)
         forces = power_spectrum_design(
             c,
             environments.vectors,
