@@ -9,6 +9,8 @@
 """
 
 import argparse
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +24,11 @@ def pip(*arguments: str) -> int:
     return subprocess.call([sys.executable, "-m", "pip", "install", "--quiet", *arguments])
 
 
+def compiler() -> str | None:
+    """The C++ compiler that the build will take, if there is one."""
+    return next(filter(None, map(shutil.which, filter(None, [os.environ.get("CXX"), "c++", "g++", "clang++"]))), None)
+
+
 def need(status: int, what: str) -> None:
     if status:
         raise SystemExit(f"ketmap: {what} failed; pip's message above says why")
@@ -30,7 +37,9 @@ def need(status: int, what: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tests", action="store_true", help="also what the tests and the documentation need")
-    parser.add_argument("--editable", action="store_true", help="install the Python packages in place, for work on them")
+    parser.add_argument(
+        "--editable", action="store_true", help="install the Python packages in place, for work on them"
+    )
     options = parser.parse_args()
 
     print("ketmap: 1/3 dependencies", flush=True)
@@ -43,10 +52,12 @@ def main() -> None:
     need(pip(*in_place, *[word for place in places for word in place]), "installing the Python packages")
 
     print("ketmap: 3/3 native kernels", flush=True)
-    if pip(*in_place, str(ROOT / "packages" / "native")):
+    found = compiler()
+    if found is None or pip(*in_place, str(ROOT / "packages" / "native")):
+        reason = "there is no C++ compiler" if found is None else f"{found} could not build them"
         print(
-            "ketmap: the native kernels were not built (is a C++20 compiler such as g++ installed?). "
-            "Everything works without them, 10 to 100 times slower.",
+            f"ketmap: {reason}, so the native kernels are not installed. Everything works without them, 10 to 100 "
+            "times slower. Install a C++20 compiler (for instance g++ 10 or later) and run this again for full speed.",
             flush=True,
         )
 
