@@ -55,9 +55,7 @@ class PairFunctions:
         features = self.features(moved, types)
         values = torch.zeros(len(batch), features.shape[1], dtype=torch.float64)
         values = values.index_add(0, batch.system.long(), features)
-        found = [
-            torch.autograd.grad(column.sum(), (positions, strain), retain_graph=True) for column in values.T
-        ]
+        found = [torch.autograd.grad(column.sum(), (positions, strain), retain_graph=True) for column in values.T]
         by_positions = torch.stack([p for p, _ in found], dim=-1)
         by_strain = torch.stack([s for _, s in found], dim=-1)
         return SimpleNamespace(

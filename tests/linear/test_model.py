@@ -112,9 +112,7 @@ def test_nothing_to_predict(model):
 def test_arrays_and_tensors_as_targets(representation, structures, model):
     def single(name, values, samples, axes):
         components = [Labels.range(axis, 3) for axis in axes]
-        block = TensorBlock(
-            np.asarray(values, dtype=float)[..., None], samples, components, Labels.range("p", 1)
-        )
+        block = TensorBlock(np.asarray(values, dtype=float)[..., None], samples, components, Labels.range("p", 1))
         return TensorMap(Labels(["_"], np.array([[0]])), [block])
 
     results = [atoms.calc.results for atoms in structures]
@@ -166,9 +164,7 @@ def test_weights_shift_the_errors(representation, structures):
     small = dataclasses.replace(representation, n=2)
 
     def errors(**weights):
-        fitted = Model(small, Ridge(alpha=1e-10)).fit(
-            structures, energy="energy", forces="forces", weights=weights
-        )
+        fitted = Model(small, Ridge(alpha=1e-10)).fit(structures, energy="energy", forces="forces", weights=weights)
         return fitted.errors["train"]
 
     energetic, forceful = errors(energy=1e3), errors(forces=1e3)
@@ -324,14 +320,14 @@ def test_memory_does_not_grow_with_the_number_of_structures(representation, make
 
     from ketmap_linear import rows
 
-    monkeypatch.setattr(rows, "CHUNK", 20_000)
+    monkeypatch.setattr(rows, "CHUNK", 10_000)
     wide = dataclasses.replace(representation, n=20)  # 180 features
     peaks = []
-    for count in (40, 160):
+    for count in (20, 80):
         structures = make_structures(count)
         tracemalloc.start()
         Model(wide, Ridge(alpha=1e-8)).fit(structures, energy="energy", forces="forces")
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    full = 160 * 19 * 180 * 8
+    full = 80 * 19 * 180 * 8
     assert peaks[1] - peaks[0] < 0.1 * full

@@ -39,9 +39,7 @@ class Factor:
         def largest(product) -> float:
             operator = LinearOperator((n, n), matvec=product, dtype=float)
             # many singular values are √α: a wide subspace and a modest accuracy are what such a cluster needs
-            return eigsh(
-                operator, k=1, which="LA", v0=start, ncv=min(n, 64), tol=1e-4, return_eigenvectors=False
-            )[0]
+            return eigsh(operator, k=1, which="LA", v0=start, ncv=min(n, 64), tol=1e-4, return_eigenvectors=False)[0]
 
         squared = largest(lambda v: blas.dtrmv(self.upper, blas.dtrmv(self.upper, v), trans=1))
         inverse = largest(lambda v: self.solve(self.solve(v, transposed=True)))

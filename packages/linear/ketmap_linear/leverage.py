@@ -18,9 +18,7 @@ COMPONENTS = 24  # principal components kept
 RESOLUTION = 1e-10  # smallest variance, relative to the mean square of the features
 ARRAYS = ("mean", "axes", "precision", "floor")
 
-Chunks = Callable[
-    [], Iterable[tuple[torch.Tensor, torch.Tensor]]
-]  # features [atom, k] and types [atom], repeatedly
+Chunks = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]  # features [atom, k] and types [atom], repeatedly
 
 
 @dataclass(frozen=True)

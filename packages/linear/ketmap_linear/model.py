@@ -57,9 +57,7 @@ class Model:
         converted.
     """
 
-    def __init__(
-        self, representation: Any, regressor: Ridge | None = None, units: Mapping[str, str] | None = None
-    ):
+    def __init__(self, representation: Any, regressor: Ridge | None = None, units: Mapping[str, str] | None = None):
         self.representation = representation
         self.regressor = Ridge() if regressor is None else regressor
         for name in units or {}:
@@ -111,9 +109,7 @@ class Model:
             shift = np.bincount(systems, baseline(composition, batch.types).numpy())
             learnt = dataclasses.replace(targets, energy=targets.energy - shift)
         target_weights = complete_weights(weights)
-        solution = self.regressor.solve(
-            DesignRows(self.representation, types, batch, learnt, target_weights), progress
-        )
+        solution = self.regressor.solve(DesignRows(self.representation, types, batch, learnt, target_weights), progress)
         n = self.representation.n_features(types)
         for t, offset in zip(types, solution.weights[n:]):
             composition[t] += float(offset)
@@ -125,9 +121,7 @@ class Model:
             leverage=fit_leverage(lambda: potential.invariants(batch), types),
             errors={"train": potential.errors(batch, targets)},
             report={
-                "targets": {
-                    name: t if isinstance(t, str) else name for name, t in given.items() if t is not None
-                },
+                "targets": {name: t if isinstance(t, str) else name for name, t in given.items() if t is not None},
                 "weights": {name: target_weights[name] for name in targets.names},
                 "alpha": solution.alpha,
                 "condition_number": solution.condition_number,

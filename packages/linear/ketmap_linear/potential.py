@@ -36,18 +36,14 @@ class BaselinedPotential:
     def of(cls, representation: Any, weights: Any, composition: dict[int, float]) -> "BaselinedPotential":
         """From weights in a TensorMap: the same bits after ``fit`` and after ``load``."""
         types = tuple(composition)
-        return cls(
-            representation.potential(representation.tensor_to_weights(weights, types), types), composition
-        )
+        return cls(representation.potential(representation.tensor_to_weights(weights, types), types), composition)
 
     def environments(self, batch: Batch, skin: float = 0.0) -> Any:
         """Neighbours within cutoff + skin."""
         self._check_types(batch)
         return self.potential.environments(batch, skin=skin)
 
-    def evaluate(
-        self, batch: Batch, environments: Any = None, diagonal: bool = False
-    ) -> tuple[Evaluation, Any]:
+    def evaluate(self, batch: Batch, environments: Any = None, diagonal: bool = False) -> tuple[Evaluation, Any]:
         """Energies, forces and virial; and the diagonal invariants [atom, k] on request."""
         if environments is None:
             environments = self.environments(batch)

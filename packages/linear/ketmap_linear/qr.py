@@ -47,16 +47,12 @@ class Triangle:
         upper = np.asfortranarray(triangle[:-1, :-1])
         diagonal = np.abs(np.diagonal(upper))
         if not diagonal.min() > len(upper) * np.finfo(float).eps * diagonal.max():
-            raise np.linalg.LinAlgError(
-                f"columns are linearly dependent and alpha={alpha:g}: give a larger alpha"
-            )
+            raise np.linalg.LinAlgError(f"columns are linearly dependent and alpha={alpha:g}: give a larger alpha")
         return Factor(upper, triangle[:-1, -1].copy())
 
 
 def _annihilate(triangle: np.ndarray, rows: np.ndarray, triangular: bool) -> np.ndarray:
     """R of the QR decomposition of [triangle; rows], both overwritten."""
     n = len(triangle)
-    result = lapack.dtpqrt(
-        n if triangular else 0, min(BLOCK, n), triangle, rows, overwrite_a=1, overwrite_b=1
-    )
+    result = lapack.dtpqrt(n if triangular else 0, min(BLOCK, n), triangle, rows, overwrite_a=1, overwrite_b=1)
     return result[0]

@@ -6,10 +6,11 @@ import numpy as np
 
 START, HIGHEST = -6, 2  # decades
 STEPS = (2.0, 1.0, 0.5)  # decades
+GAIN = 0.01  # smaller relative gains are not worth a step: errors are flat, and large α are stable
 
 
 def search(error: Callable[[float], float], lowest: float) -> tuple[float, dict[float, float]]:
-    """The α of smallest error, to half a decade, by descending in log α with ever smaller steps.
+    """The α of smallest error, to half a decade and 1 %, by descending in log α with ever smaller steps.
 
     :param error: of α; one that cannot be computed (``LinAlgError``) counts as infinite.
     :param lowest: smallest α to try.
@@ -33,7 +34,7 @@ def search(error: Callable[[float], float], lowest: float) -> tuple[float, dict[
         while True:
             beside = [e for e in (best - step, best + step) if bottom <= e <= HIGHEST]
             nearest = min(beside, key=of, default=best)
-            if of(nearest) >= of(best):
+            if not of(nearest) < (1 - GAIN) * of(best):
                 break
             best = nearest
     return float(10.0**best), path

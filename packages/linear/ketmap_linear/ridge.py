@@ -51,7 +51,7 @@ class Ridge:
     set: ``gram`` (Cholesky of XᵀX + α) as a rule; ``qr`` (incremental QR of X, α as more rows) where α is
     lost in the rounding of XᵀX; ``dual`` (incremental QR of Xᵀ) where rows are fewer than features.
 
-    :param alpha: a number ≥ 0; None: the one of smallest cross-validated error, to half a decade.
+    :param alpha: a number ≥ 0; None: the one of smallest cross-validated error, to half a decade and 1 %.
     :param memory_limit: GB that the fit may take, the features of one chunk of structures aside.
     :param cv: with ``alpha=None``, leave out one structure at a time (None) or one of so many folds, each of
         neighbours in the data set. Left-out residuals are exact, from the fit to all; they are taken of as
@@ -97,7 +97,7 @@ class Ridge:
         alpha, path = self.alpha, {}
         if alpha is None:
             alpha, path = self._search(problem, coarse if road == "gram" else LOWEST, progress)
-            if road == "gram" and alpha < 10 * coarse and self._fits(stream, groups, "qr"):
+            if road == "gram" and alpha < 3.2 * coarse and self._fits(stream, groups, "qr"):
                 problem, scale = condense(stream, groups, "qr", progress)
                 alpha, path = self._search(problem, LOWEST, progress)
         weights, condition = problem.solve(alpha)

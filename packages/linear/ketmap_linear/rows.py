@@ -135,9 +135,7 @@ class DesignRows:
             rows = section(np.repeat(places[solid], len(SYMMETRIC)), reference.ravel())
             volumes = torch.linalg.det(batch.cells[solid]).abs()
             scales = torch.from_numpy(counted) / volumes[:, None]
-            torch.mul(
-                design.strain[solid][:, a, b], scales[:, :, None], out=rows[:, :n].reshape(-1, len(a), n)
-            )
+            torch.mul(design.strain[solid][:, a, b], scales[:, :, None], out=rows[:, :n].reshape(-1, len(a), n))
         return Rows(values.numpy(), wanted, owners)
 
 

@@ -17,9 +17,7 @@ class Targets:
 
     energy: np.ndarray | None  # -> [structure]
     forces: np.ndarray | None  # -> [atom, 3]
-    stress: (
-        np.ndarray | None
-    )  # -> [structure, 3, 3], NaN where the structure is not periodic along three directions
+    stress: np.ndarray | None  # -> [structure, 3, 3], NaN where the structure is not periodic along three directions
 
     @property
     def names(self) -> list[str]:
@@ -53,9 +51,7 @@ def read_targets(
         values = _per_structure(structures, energy, "energy", [()] * len(batch), range(len(batch)))
         found["energy"] = np.array(values, dtype=float).reshape(len(batch))
     if forces is not None:
-        values = _per_structure(
-            structures, forces, "forces", [(n, 3) for n in sizes.tolist()], range(len(batch))
-        )
+        values = _per_structure(structures, forces, "forces", [(n, 3) for n in sizes.tolist()], range(len(batch)))
         found["forces"] = np.concatenate(values)
     if stress is not None:
         if not solid.any():
@@ -66,9 +62,7 @@ def read_targets(
     return Targets(found.get("energy"), found.get("forces"), found.get("stress"))
 
 
-def _per_structure(
-    structures, target: Target, kind: str, shapes: list, wanted: Sequence[int]
-) -> list[np.ndarray]:
+def _per_structure(structures, target: Target, kind: str, shapes: list, wanted: Sequence[int]) -> list[np.ndarray]:
     """One checked array per wanted structure."""
     if isinstance(target, str):
         given = {i: _named(structures[i], target, kind, i) for i in wanted}
