@@ -149,7 +149,7 @@ def power_spectrum_positions(
     n_atoms = int(atoms.max()) + 1 if len(atoms) else 1
     row = torch.empty_like(sample)
     row[torch.argsort(sample * n_atoms + atoms)] = torch.arange(len(sample), device=c.device)
-    output = c.new_empty(int(row_starts[-1]), 3, *contract(c[:0, 0], c[:0, 0]).shape[1:])
+    output = c.new_empty(int(row_starts[-1]), 3, table.shape[1], table.shape[2], table.shape[2])
     for part in torch.arange(len(sample), device=c.device).split(1024):
         dc = c.new_zeros(len(part), n_channels, *jacobian.shape[1:])
         entries = torch.nonzero(source[part] < len(slot))[:, 0]
