@@ -26,10 +26,10 @@ SNAPS = {"SNAP": "Si_Zuo_JPCA2020", "quadratic SNAP": "Si_Zuo_JPCA2020.quadratic
 # chosen on structures[::5], not on those that are reported
 HYPERS = {
     "cutoff": Cutoff(5.5, smoothing=ShiftedCosine(3.0)),
-    "density": Gaussian(0.4),
-    "basis": TensorProduct(max_angular=6, radial=Gto(max_radial=9)),
+    "density": Gaussian(0.35),
+    "basis": TensorProduct(max_angular=7, radial=Gto(max_radial=9)),
 }
-ALPHA = 1e-8
+ALPHA = 1e-9
 TEMPERATURE = 300  # K
 FEMTOSECONDS = 1.0
 
