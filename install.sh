@@ -2,6 +2,6 @@
 # Makes .venv, installs ketmap into it, trains a potential on the shipped data and runs molecular dynamics with it.
 set -euo pipefail
 cd "$(dirname "$0")"
-[ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
+[ -x .venv/bin/pip ] || "${PYTHON:-python3}" -m venv .venv
 .venv/bin/python scripts/install.py "$@"
 .venv/bin/ketmap demo --folder runs/ethanol --overwrite

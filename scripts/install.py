@@ -42,6 +42,12 @@ def main() -> None:
     )
     options = parser.parse_args()
 
+    if sys.version_info < (3, 11):
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise SystemExit(
+            f"ketmap needs Python 3.11 or later, this is {version}. Remove .venv and name another interpreter: "
+            "PYTHON=python3.11 ./install.sh"
+        )
     print("ketmap: 1/3 dependencies", flush=True)
     files = ["requirements.txt"] + ["requirements-test.txt"] * options.tests
     need(pip(TORCH, *[word for file in files for word in ("-r", str(ROOT / file))]), "installing the dependencies")
