@@ -11,7 +11,7 @@ from .rows import LawBroken, rows
 
 def contract(calculator, systems, *, rtol=1e-9) -> float:
     """``ketmap_core.check`` has no complaint about the TensorMap, gradients included."""
-    for gradients in (None, ["positions"], ["strain"]):
+    for gradients in (None, ["positions"], ["strain"], ["cell"]):
         report = ketmap_core.check(calculator.compute(systems, gradients=gradients))
         if not report:
             raise LawBroken("contract", "; ".join(report.problems), np.inf, rtol)
