@@ -100,7 +100,7 @@ def choose_keys(selection: Selection, batch: Batch, pairs: Pairs, environments: 
                 f"selected key neighbor_1_type={first}, neighbor_2_type={second}: the block of these two types "
                 f"is neighbor_1_type={second}, neighbor_2_type={first}"
             )
-    return [key for key in keys if key[1] in environments.types and key[2] in environments.types]
+    return keys
 
 
 class Assembly:
@@ -130,6 +130,7 @@ class Assembly:
         coefficients = coefficients.detach()
         derivatives = {name: self._gradient(name, coefficients) for name in gradients}
         shared = self.make.labels(PROPERTIES, self.properties)
+        self._sample_labels: dict[bytes, object] = {}  # by centres: most blocks of a type have the same
         blocks = []
         for key in self.keys:
             rows, samples = self._samples(key)
@@ -188,9 +189,13 @@ class Assembly:
 
     def _samples(self, key: Key):  # -> places of the block's rows, labels
         rows = self.rows.slices[key]
-        selected = self.selection.samples_of(key, self.samples[self.rows.centers[rows]])
+        centers = self.rows.centers[rows]
+        selected = self.selection.samples_of(key, self.samples[centers])
         if selected is None:
-            return rows, self.make.labels(("system", "atom"), self.samples[self.rows.centers[rows]])
+            name = centers.tobytes()
+            if name not in self._sample_labels:
+                self._sample_labels[name] = self.make.labels(("system", "atom"), self.samples[centers])
+            return rows, self._sample_labels[name]
         labels = self.selection.labels_of(key, "samples")
         places = np.where(selected >= 0, selected + rows.start, -1)
         return places, self.make.labels(("system", "atom"), labels)
@@ -200,19 +205,31 @@ class Assembly:
         if name != "positions":
             count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
             return rows, self.make.range("sample", 0, count)
-        starts, atoms = (values.cpu().numpy() for values in self.position_rows)
+        starts, labels = self.position_labels
         if isinstance(rows, slice):
             kept = slice(starts[rows.start], starts[rows.stop])
-            counts = np.diff(starts[rows.start : rows.stop + 1])
-        else:  # a TensorMap chose samples and their order
-            first = np.where(rows >= 0, starts[rows], 0)
-            counts = np.where(rows >= 0, starts[rows + 1], 0) - first
-            kept = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        sample, atom = np.repeat(np.arange(len(counts)), counts), atoms[kept]
-        system = self.batch.system.cpu().numpy()[atom]
-        atom = atom - self.batch.starts.cpu().numpy()[system]
-        labels = np.stack([sample, system, atom], axis=1)
+            return kept, self.make.labels(("sample", "system", "atom"), labels[kept])
+        # a TensorMap chose samples and their order
+        first = np.where(rows >= 0, starts[rows], 0)
+        counts = np.where(rows >= 0, starts[rows + 1], 0) - first
+        kept = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        labels = labels[kept]
+        labels[:, 0] = np.repeat(np.arange(len(counts)), counts)
         return kept, self.make.labels(("sample", "system", "atom"), labels)
+
+    @functools.cached_property
+    def position_labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """First gradient row of each row, and int32 [gradient row, (sample in its block, system, atom)]."""
+        starts, atoms = self.position_rows
+        first = [rows.start for rows in self.rows.slices.values()]
+        sizes = [rows.stop - rows.start for rows in self.rows.slices.values()]
+        samples = np.arange(sum(sizes)) - np.repeat(first, sizes)  # -> [row]
+        labels = torch.empty(len(atoms), 3, dtype=torch.int32)
+        labels[:, 0] = torch.repeat_interleave(torch.from_numpy(samples.astype(np.int64)), starts.diff().cpu())
+        system = self.batch.system[atoms]
+        labels[:, 1] = system
+        labels[:, 2] = atoms - self.batch.starts[system.long()]
+        return starts.cpu().numpy(), labels.numpy()
 
 
 def _columns(data, columns: np.ndarray | None):
