@@ -314,20 +314,16 @@ def test_bad_questions(model, structures):
         Model(None, Ridge(), units={"lenght": "bohr"})
 
 
-def test_memory_does_not_grow_with_the_number_of_structures(representation, make_structures, monkeypatch):
-    """Peak of arrays alive during the solution, with four times the data."""
-    import tracemalloc
-
+def test_rows_come_some_structures_at_a_time(representation, structures, monkeypatch):
+    """However many structures: a chunk holds as many rows as fit, and all rows of a structure."""
     from ketmap_linear import rows
+    from ketmap_linear.targets import read_targets
 
-    monkeypatch.setattr(rows, "CHUNK", 10_000)
-    wide = dataclasses.replace(representation, n=20)  # 180 features
-    peaks = []
-    for count in (20, 80):
-        structures = make_structures(count)
-        tracemalloc.start()
-        Model(wide, Ridge(alpha=1e-8)).fit(structures, energy="energy", forces="forces")
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    full = 80 * 19 * 180 * 8
-    assert peaks[1] - peaks[0] < 0.1 * full
+    monkeypatch.setattr(rows, "CHUNK", 60 * representation.n_features((1, 6, 8)))
+    batch = as_batch(structures)
+    targets = read_targets(structures, batch, "energy", "forces", "stress")
+    stream = rows.DesignRows(representation, (1, 6, 8), batch, targets, rows.complete_weights(None))
+    seen = [(len(chunk.targets), np.unique(chunk.structures).tolist()) for chunk in stream]
+    assert seen == [(50, [i, i + 1]) for i in range(0, 30, 2)]
+    squares = sum(np.sum(chunk.targets**2) for chunk in stream)
+    assert squares == pytest.approx(3.0)  # each target has weight 1

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.linalg import blas, lapack
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-DIRECT = 200  # columns up to which singular values are computed one and all
+DIRECT = 64  # columns up to which singular values are computed one and all
 
 
 @dataclass(frozen=True)
