@@ -1,5 +1,6 @@
 """The structures that are measured: molecular crystals from the data folder, silicon built in code."""
 
+import math
 import os
 from pathlib import Path
 
@@ -44,8 +45,8 @@ def large_crystal(n_atoms: int = 640) -> Atoms:
 
 
 def silicon(n_atoms: int) -> Atoms:
-    """Bulk silicon of about ``n_atoms`` atoms with thermal noise of 0.08 Å."""
-    repeat = max(1, round((n_atoms / 8) ** (1 / 3)))
+    """A cube of bulk silicon, ``n_atoms`` or a few more, with thermal noise of 0.08 Å."""
+    repeat = math.ceil(round((n_atoms / 8) ** (1 / 3), 6))
     atoms = ase.build.bulk("Si", "diamond", a=5.431, cubic=True).repeat(repeat)
     atoms.rattle(0.08, seed=0)
     return atoms
