@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ketmap_linear import MemoryLimitError, Ridge
 from ketmap_linear import ridge as ridge_module
+from ketmap_linear.lanczos import largest_eigenvalue
 from ketmap_linear.ridge import condense
 from ketmap_linear.stream import Rows
 from sklearn.linear_model import Ridge as Reference
@@ -84,6 +85,16 @@ def test_condition_number_by_lanczos_iterations(road):
     _, condition = condensed(stream, road)[0].solve(1e-6)
     augmented = np.vstack([stream.values / norm(stream), 1e-3 * np.eye(90)])
     assert condition == pytest.approx(np.linalg.cond(augmented), rel=1e-4)
+
+
+@pytest.mark.parametrize("cluster", [1e-9, 0.0])
+def test_clustered_eigenvalues(cluster):
+    """Most singular values of a regularised problem equal √α: the value is found all the same."""
+    rng = np.random.default_rng(0)
+    vectors = np.linalg.qr(rng.normal(size=(300, 300)))[0]
+    values = np.concatenate([1.0 + cluster * rng.normal(size=250), rng.uniform(size=50)])
+    matrix = (vectors * values) @ vectors.T
+    assert largest_eigenvalue(lambda v: matrix @ v, 300) == pytest.approx(values.max(), rel=1e-6)
 
 
 @pytest.mark.parametrize("road", SHAPES)

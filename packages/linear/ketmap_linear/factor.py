@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import blas, lapack
-from scipy.sparse.linalg import LinearOperator, eigsh
+
+from .lanczos import largest_eigenvalue
 
 DIRECT = 64  # columns up to which singular values are computed one and all
 
@@ -34,15 +35,8 @@ class Factor:
         if n <= DIRECT:
             values = np.linalg.svd(np.triu(self.upper), compute_uv=False)
             return float(values[-1]), float(values[0])
-        start = np.ones(n)
-
-        def largest(product) -> float:
-            operator = LinearOperator((n, n), matvec=product, dtype=float)
-            # many singular values are √α: a wide subspace and a modest accuracy are what such a cluster needs
-            return eigsh(operator, k=1, which="LA", v0=start, ncv=min(n, 64), tol=1e-4, return_eigenvectors=False)[0]
-
-        squared = largest(lambda v: blas.dtrmv(self.upper, blas.dtrmv(self.upper, v), trans=1))
-        inverse = largest(lambda v: self.solve(self.solve(v, transposed=True)))
+        squared = largest_eigenvalue(lambda v: blas.dtrmv(self.upper, blas.dtrmv(self.upper, v), trans=1), n)
+        inverse = largest_eigenvalue(lambda v: self.solve(self.solve(v, transposed=True)), n)
         return float(inverse**-0.5), float(squared**0.5)
 
 
