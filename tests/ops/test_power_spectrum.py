@@ -17,6 +17,7 @@ from ketmap_ops.power_spectrum import (
     power_spectrum,
     power_spectrum_design,
     power_spectrum_jvp,
+    power_spectrum_of_pairs,
     power_spectrum_positions,
     power_spectrum_rows,
     power_spectrum_sums,
@@ -51,6 +52,10 @@ def operators(x):
     segments = torch.tensor([0, 3, 3, len(c) - 2, len(c)])
     return {
         power_spectrum_rows: (reference.power_spectrum, (c, place, n_rows)),
+        power_spectrum_of_pairs: (
+            reference.power_spectrum_of_pairs,
+            (x.vectors, x.starts, x.own, *radial(x), x.center_weight, place, n_rows),
+        ),
         power_spectrum_vjp: (reference.power_spectrum_vjp, (grad, c, place)),
         power_spectrum_jvp: (reference.power_spectrum_jvp, (dc, c, place, n_rows)),
         power_spectrum_positions: (

@@ -9,6 +9,8 @@ from ketmap_soap import SoapPowerSpectrum
 LABELS = {
     "atoms of one system": {"selected_samples": (["system", "atom"], [[1, 0], [1, 3], [2, 1]])},
     "systems": {"selected_samples": (["system"], [[1]])},
+    "nobody": {"selected_samples": (["system", "atom"], [[7, 0]])},
+    "types that are not there": {"selected_keys": (["center_type"], [[92]])},
     "properties": {"selected_properties": (["l", "n_1", "n_2"], [[2, 1, 0], [0, 3, 3]])},
     "some l": {"selected_properties": (["l"], [[0], [3]])},
     "centers": {"selected_keys": (["center_type"], [[6], [17]])},

@@ -47,17 +47,24 @@ template <class T> Spectrum<T> spectrum_of(const char *op, const Tensor &c, cons
     return s;
 }
 
+template <class T> RadialTable<T> radial_table(const char *op, const Tensor &table, double spacing, double cutoff, double width) {
+    const T *values = data<T>(op, "table", table, {-1, -1, -1});
+    require(table.size(0) >= 6 && table.size(1) >= 1 && table.size(1) <= 25, op, "'table' must be [row >= 6, l <= 24, n]");
+    return {values, int(table.size(0)), int(table.size(1)), int(table.size(2)), spacing, cutoff, width};
+}
 template <class T> RadialTable<T> radial_of(const char *op, const Spectrum<T> &s, const Tensor &table, double spacing, double cutoff, double width) {
-    const T *values = data<T>(op, "table", table, {-1, s.n_l, s.n_max});
-    require(table.size(0) >= 6 && s.n_l <= 25, op, "'table' must be [row >= 6, l <= 24, n]");
-    return {values, int(table.size(0)), s.n_l, s.n_max, spacing, cutoff, width};
+    const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+    require(radial.n_l == s.n_l && radial.n_max == s.n_max, op, "'c' and 'table' must have the same l and n");
+    return radial;
 }
 
-template <class T> Pairs<T> pairs_of(const char *op, const Tensor &c, const Tensor &vectors, const Tensor &starts) {
-    const int64_t segments = c.size(0) * c.size(1);
-    Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {segments + 1}), int(c.size(1))};
+template <class T> Pairs<T> pairs_of(const char *op, const Tensor &vectors, const Tensor &starts, int64_t segments, int64_t n_channels) {
+    Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {segments + 1}), int(n_channels)};
     require(pairs.starts[segments] == vectors.size(0), op, "'starts' must end with the number of pairs");
     return pairs;
+}
+template <class T> Pairs<T> pairs_of(const char *op, const Tensor &c, const Tensor &vectors, const Tensor &starts) {
+    return pairs_of<T>(op, vectors, starts, c.size(0) * c.size(1), c.size(1));
 }
 
 Tensor power_spectrum(Tensor c, Tensor place, int64_t n_rows) {
@@ -67,6 +74,24 @@ Tensor power_spectrum(Tensor c, Tensor place, int64_t n_rows) {
         Tensor p = empty(c, {n_rows, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(p);
         parallel(c.size(0), 16, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().values(s, out, begin, end); });
+        return p;
+    });
+}
+
+Tensor power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor table, double spacing, double cutoff, double width,
+                               double center_weight, Tensor place, int64_t n_rows) {
+    return by_type(vectors, "power_spectrum_of_pairs", [&](auto zero) {
+        using T = decltype(zero);
+        const char *op = "power_spectrum_of_pairs";
+        const int64_t centers = own.size(0), n_channels = centers > 0 ? (starts.size(0) - 1) / centers : 0;
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+        const auto pairs = pairs_of<T>(op, vectors, starts, centers * n_channels, n_channels);
+        Spectrum<T> s{nullptr, int(n_channels), radial.n_l, radial.n_max, nullptr};
+        s.place = data<int64_t>(op, "place", place, {centers, s.pairs()});
+        const int32_t *channel = data<int32_t>(op, "own", own, {centers});
+        Tensor p = empty(vectors, {n_rows, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
+        T *out = mutable_data<T>(p);
+        parallel(centers, 8, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().of_pairs(s, radial, pairs, channel, center_weight, out, begin, end); });
         return p;
     });
 }
@@ -157,11 +182,9 @@ Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tens
         using T = decltype(zero);
         const char *op = "expand_outer";
         const int64_t centers = own.size(0), n_channels = centers > 0 ? (starts.size(0) - 1) / centers : 0;
-        const T *values = data<T>(op, "table", table, {-1, -1, -1}), *rows = data<T>(op, "left", left, {vectors.size(0), 3});
-        require(table.size(0) >= 6 && table.size(1) >= 1 && table.size(1) <= 25, op, "'table' must be [row >= 6, l <= 24, n]");
-        const RadialTable<T> radial{values, int(table.size(0)), int(table.size(1)), int(table.size(2)), spacing, cutoff, width};
-        const Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {centers * n_channels + 1}), int(n_channels)};
-        require(pairs.starts[centers * n_channels] == vectors.size(0), op, "'starts' must end with the number of pairs");
+        const T *rows = data<T>(op, "left", left, {vectors.size(0), 3});
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+        const auto pairs = pairs_of<T>(op, vectors, starts, centers * n_channels, n_channels);
         Tensor result = empty(vectors, {centers, n_channels, 3, 3, int64_t(radial.n_l) * radial.n_l, radial.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(result);
         parallel(centers, 2, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().outer(radial, pairs, rows, out, begin, end); });
@@ -174,6 +197,7 @@ Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tens
 
 STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
     m.def("power_spectrum(Tensor c, Tensor place, int n_rows) -> Tensor");
+    m.def("power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor table, float spacing, float cutoff, float width, float center_weight, Tensor place, int n_rows) -> Tensor");
     m.def("power_spectrum_vjp(Tensor grad, Tensor c, Tensor place) -> Tensor");
     m.def("power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int n_rows) -> Tensor");
     m.def("power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table, float spacing, float cutoff, float width, Tensor place, Tensor row_starts) -> Tensor");
@@ -184,6 +208,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
 
 STABLE_TORCH_LIBRARY_IMPL(ketmap, CPU, m) {
     m.impl("power_spectrum", TORCH_BOX(&ketmap::power_spectrum));
+    m.impl("power_spectrum_of_pairs", TORCH_BOX(&ketmap::power_spectrum_of_pairs));
     m.impl("power_spectrum_vjp", TORCH_BOX(&ketmap::power_spectrum_vjp));
     m.impl("power_spectrum_jvp", TORCH_BOX(&ketmap::power_spectrum_jvp));
     m.impl("power_spectrum_positions", TORCH_BOX(&ketmap::power_spectrum_positions));

@@ -49,17 +49,42 @@ template <class T> struct Products {
     }
 };
 
+// The wanted rows of the centre that is loaded
+template <class T> void center_rows(Products<T> &products, int64_t i, T *p) {
+    const auto &s = products.s;
+    const int64_t *place = s.place + i * s.pairs();
+    for (int a = 0; a < s.n_channels; a++)
+        for (int b = a; b < s.n_channels; b++, place++)
+            if (*place >= 0) {
+                const Factor<T> one[1] = {{products.of(a), products.of(b)}};
+                products.row(one, Products<T>::unlike(a, b), p + *place * s.row());
+            }
+}
+
 template <class T> void spectrum_values(const ketmap::Spectrum<T> &s, T *p, int64_t begin, int64_t end) {
     Products<T> products(s);
     for (int64_t i = begin; i < end; i++) {
         products.load_center(i);
-        const int64_t *place = s.place + i * s.pairs();
-        for (int a = 0; a < s.n_channels; a++)
-            for (int b = a; b < s.n_channels; b++, place++)
-                if (*place >= 0) {
-                    const Factor<T> one[1] = {{products.of(a), products.of(b)}};
-                    products.row(one, Products<T>::unlike(a, b), p + *place * s.row());
-                }
+        center_rows(products, i, p);
+    }
+    drain();
+}
+
+// The same from pairs, without storing the coefficients.
+template <class T>
+void spectrum_of_pairs(const ketmap::Spectrum<T> &s, const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own,
+                       double center_weight, T *p, int64_t begin, int64_t end) {
+    Products<T> products(s);
+    const auto e = expansion(table, s.n_channels);
+    const auto self = self_density(e, center_weight);
+    Neighborhood<T> hood(e);
+    for (int64_t i = begin; i < end; i++) {
+        hood.gather(pairs.starts + i * s.n_channels, false, [&](int64_t q, T *v) { std::memcpy(v, pairs.vectors + 3 * q, 3 * sizeof(T)); });
+        hood.template functions<false>();
+        hood.coefficients(products.c.data());
+        if (own[i] >= 0)
+            for (int n = 0; n < s.n_max; n++) products.c[own[i] * products.channel + n] += self[n];
+        center_rows(products, i, p);
     }
     drain();
 }

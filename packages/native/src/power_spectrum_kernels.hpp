@@ -29,6 +29,8 @@ template <class T> struct Design {
 
 template <class T> struct SpectrumKernels {
     void (*values)(const Spectrum<T> &, T *p, int64_t begin, int64_t end);
+    void (*of_pairs)(const Spectrum<T> &, const RadialTable<T> &, const Pairs<T> &, const int32_t *own, double center_weight, T *p,
+                     int64_t begin, int64_t end);
     void (*vjp)(const Spectrum<T> &, const T *grad, T *grad_c, int64_t begin, int64_t end);
     void (*jvp)(const Spectrum<T> &, const T *dc, int n_x, T *dp, int64_t begin, int64_t end);
     void (*positions)(const Spectrum<T> &, const PositionRows<T> &, T *rows, int64_t begin, int64_t end);

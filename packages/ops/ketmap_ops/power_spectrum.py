@@ -13,6 +13,7 @@ __all__ = [
     "power_spectrum",
     "power_spectrum_design",
     "power_spectrum_jvp",
+    "power_spectrum_of_pairs",
     "power_spectrum_positions",
     "power_spectrum_rows",
     "power_spectrum_sums",
@@ -46,6 +47,26 @@ def power_spectrum_rows(c: torch.Tensor, place: torch.Tensor, n_rows: int) -> to
     """
     road = torch.ops.ketmap.power_spectrum if native(c) else reference.power_spectrum
     return road(c, place, n_rows)
+
+
+def power_spectrum_of_pairs(
+    vectors,
+    starts,
+    own,
+    table,
+    spacing: float,
+    cutoff: float,
+    width: float,
+    center_weight: float,
+    place: torch.Tensor,
+    n_rows: int,
+) -> torch.Tensor:
+    """The rows of :func:`power_spectrum_rows` for the coefficients that :func:`ketmap_ops.expand` makes of these pairs.
+
+    The coefficients are not stored; not differentiable.
+    """
+    road = torch.ops.ketmap.power_spectrum_of_pairs if native(vectors) else reference.power_spectrum_of_pairs
+    return road(vectors, starts, own, table, spacing, cutoff, width, center_weight, place, n_rows)
 
 
 def power_spectrum_vjp(grad: torch.Tensor, c: torch.Tensor, place: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import (
     position_rows,
     power_spectrum_jvp,
+    power_spectrum_of_pairs,
     power_spectrum_positions,
     power_spectrum_rows,
 )
@@ -124,11 +125,17 @@ class Assembly:
         self.chosen = selection.choose_properties(every)
         self.properties = every if self.chosen is None else every[self.chosen]
 
-    def tensor(self, coefficients: torch.Tensor, gradients: tuple[str, ...] = ()):
+    def tensor(self, gradients: tuple[str, ...] = ()):
         """The TensorMap of the chosen keys."""
-        values = self._dense(power_spectrum_rows(coefficients, self.place, len(self.rows.centers)), 1)
-        coefficients = coefficients.detach()
-        derivatives = {name: self._gradient(name, coefficients) for name in gradients}
+        derivatives = {}
+        differentiable = self.batch.positions.requires_grad or self.batch.cells.requires_grad
+        if gradients or differentiable or len(self.environments) == 0:
+            coefficients = self.expansion.coefficients(self.environments, self.batch)
+            values = power_spectrum_rows(coefficients, self.place, len(self.rows.centers))
+            derivatives = {name: self._gradient(name, coefficients.detach()) for name in gradients}
+        else:  # coefficients need not be stored
+            values = self._values()
+        values = self._dense(values, 1)
         shared = self.make.labels(PROPERTIES, self.properties)
         self._sample_labels: dict[bytes, object] = {}  # by centres: most blocks of a type have the same
         blocks = []
@@ -147,10 +154,20 @@ class Assembly:
         values = values.flatten(lead)
         return self.make.array(values if self.chosen is None else values[..., self.chosen])
 
+    def _values(self) -> torch.Tensor:  # -> [row, l, n1, n2]
+        environments, weight = self.environments, self.expansion.density.center_atom_weight
+        vectors, starts, own = environments.vectors, environments.starts, environments.own
+        return power_spectrum_of_pairs(vectors, starts, own, *self.spline, weight, self.place, len(self.rows.centers))
+
+    @property
+    def spline(self) -> tuple[torch.Tensor, float, float, float]:
+        """What operators need to know of the radial functions and the cutoff."""
+        expansion = self.expansion
+        table = expansion.table_like(self.environments.vectors)
+        return table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width
+
     def _gradient(self, name: str, coefficients: torch.Tensor):  # -> dense array, labels of its components
-        expansion, environments = self.expansion, self.environments
-        table = expansion.table_like(environments.vectors)
-        spline = (table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width)
+        environments = self.environments
         if name == "positions":
             dense = power_spectrum_positions(
                 coefficients,
@@ -158,7 +175,7 @@ class Assembly:
                 environments.starts,
                 environments.neighbors,
                 environments.centers,
-                *spline,
+                *self.spline,
                 self.place,
                 self.position_rows[0],
             )
@@ -166,10 +183,11 @@ class Assembly:
         if name == "strain":
             left, components = environments.vectors, ("xyz_1", "xyz_2")
         else:
-            left, components = environments.shifts.to(table.dtype), ("abc", "xyz")
+            left, components = environments.shifts.to(environments.vectors.dtype), ("abc", "xyz")
         vectors, starts, own = environments.vectors, environments.starts, environments.own
-        outer = expand_outer(left, vectors, starts, own, *spline)  # -> [centre, channel, left, xyz, lm, n]
-        dense = power_spectrum_jvp(outer.flatten(2, 3), coefficients, self.place, len(self.rows.centers))
+        shape = (*coefficients.shape[:2], 9, *coefficients.shape[2:])
+        outer = expand_outer(left, vectors, starts, own, *self.spline)  # -> [centre, channel, left, xyz, lm, n]
+        dense = power_spectrum_jvp(outer.reshape(*shape), coefficients, self.place, len(self.rows.centers))
         dense = dense.unflatten(1, (3, 3))
         return self._dense(dense, 3), [self.make.range(component, 0, 3) for component in components]
 

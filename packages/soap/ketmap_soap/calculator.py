@@ -98,8 +98,7 @@ class SoapPowerSpectrum:
         )
         keys = choose_keys(selection, batch, pairs, environments)
         assembly = Assembly(self.expansion, batch, environments, selection, keys)
-        coefficients = self.expansion.coefficients(environments, batch)
-        tensor = assembly.tensor(coefficients, gradients)
+        tensor = assembly.tensor(gradients)
         return stamp(tensor, calculator="SoapPowerSpectrum", hypers=self.to_dict())
 
     @property

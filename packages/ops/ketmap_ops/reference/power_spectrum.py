@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from .expansion import expand_jacobian
+from .expansion import expand, expand_jacobian
 
 
 @functools.cache
@@ -48,6 +48,10 @@ def power_spectrum(c: torch.Tensor, place: torch.Tensor, n_rows: int) -> torch.T
     center, first, second, weight, row = _slots(place, c.shape[1])
     values = contract(c[center, first] * weight.to(c.dtype)[:, None, None], c[center, second])
     return values.new_zeros(n_rows, *values.shape[1:]).index_copy(0, row, values)
+
+
+def power_spectrum_of_pairs(vectors, starts, own, table, spacing, cutoff, width, center_weight, place, n_rows):
+    return power_spectrum(expand(vectors, starts, own, table, spacing, cutoff, width, center_weight), place, n_rows)
 
 
 def power_spectrum_vjp(grad: torch.Tensor, c: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
