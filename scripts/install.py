@@ -42,7 +42,7 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (whoever runs this with an older one is told so)
         version = ".".join(map(str, sys.version_info[:2]))
         raise SystemExit(
             f"ketmap needs Python 3.11 or later, this is {version}. Remove .venv and name another interpreter: "

@@ -134,7 +134,7 @@ time, potential = run.column("time"), run.column("potential")
 axes.plot(time, potential - potential.min(), label="potential")
 axes.plot(time, run.column("conserved") - potential.min(), label="total")
 axes.set(xlabel="time / ps", ylabel="energy / eV", ylim=(0, None))
-axes.legend()
+axes.legend(loc=(0.78, 0.76))
 plt.show()
 
 # %%
