@@ -53,7 +53,7 @@ def test_velocities_are_kept_unless_a_temperature_is_given(crystal):
 @pytest.mark.filterwarnings("ignore::ketmap_ase.ExtrapolationWarning")
 def test_langevin_reaches_the_temperature(crystal):
     """⟨T⟩ = T₀ with a standard deviation of T₀ √(2/3N) (canonical fluctuations of the kinetic energy)."""
-    run = run_dynamics(crystal, Langevin(4.0, 150.0, relaxation=40.0), 2000, temperature=150.0)
+    run = run_dynamics(crystal, Langevin(4.0, 150.0, relaxation=40.0), 1500, temperature=150.0)
     temperatures = run.column("temperature")[50:]
     assert temperatures.mean() == pytest.approx(150.0, rel=0.05)
     assert temperatures.std() == pytest.approx(150.0 * np.sqrt(2 / (3 * len(crystal))), rel=0.3)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
 from ketmap_ase import NPT, NVE, Calculator, ExtrapolationWarning, Langevin, run_dynamics
 from ketmap_core import CoincidentAtomsError, UnknownTypesError
 from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
@@ -139,3 +141,9 @@ def test_model_from_a_file(crystal, model, tmp_path):
     copy.calc = Calculator(path)
     assert copy.get_potential_energy() == crystal.get_potential_energy()
     np.testing.assert_array_equal(copy.get_forces(), crystal.get_forces())
+
+
+def test_relaxation_of_a_cell_ends_without_stress(crystal):
+    BFGS(FrechetCellFilter(crystal), logfile=None).run(fmax=0.02, steps=60)
+    assert np.abs(crystal.get_stress()).max() < 2e-3
+    assert np.abs(crystal.get_forces()).max() < 0.02

@@ -12,7 +12,7 @@ import ase.io
 import metatensor
 import numpy as np
 import pytest
-from ketmap import Calculator, load, load_tensor, read
+from ketmap import Calculator, Model, Ridge, load, load_tensor, read
 from PIL import Image
 
 FEATURES = """\
@@ -154,6 +154,14 @@ def test_predict_stress_and_no_references(trained, tmp_path, ketmap, frames):
     np.testing.assert_allclose(ase.io.read(output, 1).get_stress(), atoms.get_stress(), atol=1e-12)
 
 
+def test_predict_with_a_model_in_other_units(trained, tmp_path, ketmap, frames):
+    soap = load(trained / "run/model.ketmap").representation
+    model = Model(soap, Ridge(alpha=1e-6), units={"energy": "Ha"})
+    model.fit(frames(5), energy="energy").save(tmp_path / "model.ketmap")
+    result = ketmap("predict", tmp_path / "model.ketmap", trained / "structures.xyz", "-o", tmp_path / "o.xyz")
+    assert (result.exit_code, "use ketmap.Calculator, which converts" in result.stderr) == (1, True)
+
+
 def test_predict_unknown_types(trained, tmp_path, ketmap):
     ase.io.write(tmp_path / "salt.xyz", ase.Atoms("NaH", [[0, 0, 0], [0, 0, 1.5]]), format="extxyz")
     result = ketmap("predict", trained / "run/model.ketmap", tmp_path / "salt.xyz", "-o", tmp_path / "o.xyz")
@@ -250,6 +258,14 @@ def test_md_that_cannot_be(trained, tmp_path, ketmap, extra, text):
     result = run_md(ketmap, trained, tmp_path / "md", *extra)
     assert (result.exit_code, text in result.stderr) == (1, True), result.stderr
     assert not (tmp_path / "md").exists()
+
+
+def test_md_far_from_the_training_set_warns(trained, tmp_path, ketmap):
+    path = tmp_path / "far.xyz"
+    ase.io.write(path, ase.Atoms("OHH", [[0, 0, 0], [0, 0, 0.6], [0, 0, -1.5]]), format="extxyz")
+    result = ketmap("md", trained / "run/model.ketmap", path, "-o", tmp_path / "md", "--steps", 5)
+    assert "warning: atom" in result.stderr and "at step 0 lies far outside" in result.stderr
+    assert result.stderr.count("warning") == 1
 
 
 def test_md_of_one_argument(ketmap):

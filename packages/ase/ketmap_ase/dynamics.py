@@ -62,7 +62,8 @@ def start_velocities(atoms: Atoms, temperature: float, rng: np.random.Generator)
     if len(atoms) > 1:
         Stationary(atoms)
     if len(atoms) > 2 and not atoms.pbc.any():
-        ZeroRotation(atoms)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a linear molecule does not turn about its axis
+            ZeroRotation(atoms)
 
 
 def run_dynamics(

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -18,7 +19,9 @@ def clear_errors(command: Callable) -> Callable:
     @functools.wraps(command)
     def guarded(*arguments, **options):
         try:
-            return command(*arguments, **options)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return command(*arguments, **options)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except KeyboardInterrupt:
@@ -31,6 +34,12 @@ def clear_errors(command: Callable) -> Callable:
             raise typer.Exit(1) from None
 
     return guarded
+
+
+def _show_warning(message: Warning, *place) -> None:
+    from .console import err
+
+    err.print(f"warning: {message}", markup=False)
 
 
 def _one_line(error: Exception) -> str:

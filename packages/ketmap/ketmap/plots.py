@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from ketmap_ase import Run
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 matplotlib.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 COLORS = {"train": "#9aa5b1", "validation": "#e69f00", "test": "#0072b2"}  # told apart without colour vision
@@ -38,6 +39,7 @@ def parity(path: Path, values: dict[str, dict[str, tuple[np.ndarray, np.ndarray]
             )
         limits = min(axes.get_xlim()[0], axes.get_ylim()[0]), max(axes.get_xlim()[1], axes.get_ylim()[1])
         axes.plot(limits, limits, color="black", linewidth=0.6, zorder=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set(xlim=limits, ylim=limits, box_aspect=1, xlabel=f"reference {LABELS[target]}", ylabel="predicted")
         axes.legend(frameon=False, fontsize=7, loc="upper left")
     figure.savefig(path, dpi=150)

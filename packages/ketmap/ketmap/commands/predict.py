@@ -12,7 +12,7 @@ from ketmap_linear import Model, load
 
 from .. import console, reports
 from ..config import DataSet, Target
-from ..datasets import SOURCE, TARGETS, load_structures, reference, with_target
+from ..datasets import SOURCE, TARGETS, DataError, load_structures, reference, with_target
 from .features import may_write
 
 SUFFIXES = (".xyz", ".extxyz", ".traj", ".mts")
@@ -27,6 +27,11 @@ def predict(
     """
     may_write(output, SUFFIXES, overwrite)
     model = load(model_path)
+    if model.units != (ours := {"energy": "eV", "length": "Å"}):
+        raise DataError(
+            f"'{model_path}' works in {model.units}, ketmap predict reads and writes {ours}; use "
+            "ketmap.Calculator, which converts"
+        )
     frames = load_structures(DataSet(file=[str(path) for path in structures]))
     if output.suffix == ".mts":
         save_tensor(output, model.predict(frames, [target])[target])
@@ -50,7 +55,10 @@ def _with_results(model: Model, frames: list[ase.Atoms]) -> list[ase.Atoms]:
     """Copies of the structures that carry what the model says instead of their references."""
     with console.err.status(f"{len(frames)} structures"):
         found = model.predict(frames, ["energy", "energies", "forces"])
+        solid = with_target(frames, "stress")
+        found |= model.predict(solid, ["stress"]) if solid else {}
     block = {name: tensor.block(0).values for name, tensor in found.items()}
+    stresses = iter(block.get("stress", ()))
     results, start = [], 0
     for i, atoms in enumerate(frames):
         here = slice(start, start := start + len(atoms))
@@ -64,8 +72,7 @@ def _with_results(model: Model, frames: list[ase.Atoms]) -> list[ase.Atoms]:
             "forces": block["forces"][here, :, 0],
         }
         if atoms.pbc.all():
-            stress = model.predict(atoms, ["stress"])["stress"].block(0).values[0, :, :, 0]
-            values["stress"] = full_3x3_to_voigt_6_stress(stress)
+            values["stress"] = full_3x3_to_voigt_6_stress(next(stresses)[:, :, 0])
         copy.calc = SinglePointCalculator(copy, **values)
         results.append(copy)
     return results
