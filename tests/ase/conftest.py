@@ -33,11 +33,11 @@ class Evaluation:
 
 
 class Largest:
-    maximum = 1.0
+    maximum = 2.0
 
 
 class Morse:
-    """E_i = ½ Σ_j D [(1 − e^{−a(r−r₀)})² − 1] (1 − r²/r_c²)³, in its units; leverage: 1/nearest r."""
+    """E_i = ½ Σ_j D [(1 − e^{−a(r−r₀)})² − 1] (1 − r²/r_c²)³, in its units; leverage: 1/nearest r, 2 at most."""
 
     leverage = Largest()
 
