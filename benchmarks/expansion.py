@@ -15,7 +15,7 @@ def measure(report, name, systems, aim, seconds):
         times["ketmap"] / n_atoms * 1e6,
         {"featomic": times["featomic"] / n_atoms * 1e6},
         aim=aim,
-        split=parts(systems, times["ketmap"], seconds / 4),
+        split=parts(systems, ours, times["ketmap"], seconds / 4),
         difference=peers.largest_difference(ours.compute(systems[:3]), theirs.compute(systems[:3])),
     )
 

@@ -24,7 +24,7 @@ def measure(report, name, systems, aim, seconds):
         mine / n_atoms * 1e6,
         {peer: time / n_atoms * 1e6 for peer, time in times.items()},
         aim=aim,
-        split=parts(systems, mine, seconds / 4, spectrum=True),
+        split=parts(systems, ours, mine, seconds / 4),
         difference=peers.largest_difference(ours.compute(systems[:3]), theirs.compute(systems[:3])),
     )
 

@@ -1,27 +1,44 @@
 """Where the time of a call goes: structures in, pairs, kernels, blocks."""
 
+import functools
+
 import harness
+import numpy as np
 import peers
+import torch
 from ketmap_core import as_batch
 from ketmap_density import Expansion
-from ketmap_ops.power_spectrum import power_spectrum
+from ketmap_ops.power_spectrum import power_spectrum_of_pairs
+from ketmap_soap.assembly import Rows
 
 
-def parts(systems, whole: float, seconds: float, spectrum: bool = False) -> dict[str, float]:
+def parts(systems, calculator, whole: float, seconds: float) -> dict[str, float]:
     """µs per atom of each part; blocks (arrays cut, labels made) is what is left of the whole call."""
     engine = Expansion(**peers.ketmap_hypers())
     batch = as_batch(systems)
     pairs = engine.pairs(batch)
     environments = engine.environments(batch, pairs=pairs)
-    coefficients = engine.coefficients(environments, batch)
-    steps = {
-        "structures": lambda: as_batch(systems),
-        "pairs": lambda: engine.pairs(batch),
-        "grouping": lambda: engine.environments(batch, pairs=pairs),
-        "kernel": lambda: engine.coefficients(environments, batch),
-    }
-    if spectrum:
-        steps["spectrum"] = lambda: power_spectrum(coefficients)
-    times = harness.alternate(seconds, **steps)
+    keys = calculator.compute(systems).keys
+    if "neighbor_2_type" in keys.names:
+        kernel = spectrum_kernel(engine, environments, keys)
+    else:
+        kernel = functools.partial(engine.coefficients, environments, batch)
+    times = harness.alternate(
+        seconds,
+        structures=lambda: as_batch(systems),
+        pairs=lambda: engine.pairs(batch),
+        grouping=lambda: engine.environments(batch, pairs=pairs),
+        kernel=kernel,
+    )
     times["blocks"] = whole - sum(times.values())
     return {name: time / batch.n_atoms * 1e6 for name, time in times.items()}
+
+
+def spectrum_kernel(engine, environments, keys):
+    """Pairs to invariants, in the rows that the blocks need."""
+    rows = Rows.of(environments, [tuple(key) for key in np.asarray(keys.values).tolist()])
+    place, n_rows = torch.from_numpy(rows.place), len(rows.centers)
+    numbers = (engine.spacing, engine.cutoff.radius, engine.cutoff.width, engine.density.center_atom_weight)
+    return lambda: power_spectrum_of_pairs(
+        environments.vectors, environments.starts, environments.own, engine.table, *numbers, place, n_rows
+    )

@@ -50,9 +50,7 @@ def values(change, gradient=None):
             copy = api.TensorBlock(new, block.samples, block.components, block.properties)
             for name, source in block.gradients():
                 data = change(key, source.values, systems) if name == gradient else source.values
-                copy.add_gradient(
-                    name, api.TensorBlock(data, source.samples, source.components, block.properties)
-                )
+                copy.add_gradient(name, api.TensorBlock(data, source.samples, source.components, block.properties))
             blocks.append(copy)
         return api.TensorMap(tensor.keys, blocks)
 
@@ -234,9 +232,7 @@ def test_others_hold(law):
 
 
 def test_message_names_law_block_and_deviation():
-    pattern = (
-        r"rotation: block \(o3_lambda=\d, .*neighbor_type=\d\): relative deviation \d.\d+e-0\d, allowed 1e-09"
-    )
+    pattern = r"rotation: block \(o3_lambda=\d, .*neighbor_type=\d\): relative deviation \d.\d+e-0\d, allowed 1e-09"
     with pytest.raises(AssertionError, match=pattern):
         kt.check_calculator(CULPRITS["rotation"], laws=["rotation"])
 

@@ -27,9 +27,7 @@ CALCULATORS = {
     "expansion, own density weighted": SphericalExpansion(**hypers(own=0.3)),
     "power spectrum": SoapPowerSpectrum(**hypers()),
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),
-    "power spectrum, wide": SoapPowerSpectrum(
-        **hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)
-    ),
+    "power spectrum, wide": SoapPowerSpectrum(**hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)),
     "power spectrum, step, no own density": SoapPowerSpectrum(**hypers(smoothing=Step(), own=0.0)),
 }
 
@@ -54,9 +52,7 @@ def model():
         rattled.positions += 0.05 * rng.normal(size=(len(atoms), 3))
         rattled.calc = LennardJones(sigma=1.1, epsilon=0.1, rc=3.0)
         rattled.get_forces()
-    return Model(SoapPowerSpectrum(**hypers()), Ridge(alpha=1e-6)).fit(
-        structures, energy="energy", forces="forces"
-    )
+    return Model(SoapPowerSpectrum(**hypers()), Ridge(alpha=1e-6)).fit(structures, energy="energy", forces="forces")
 
 
 @pytest.mark.parametrize("law", MODEL_LAWS)

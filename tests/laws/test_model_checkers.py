@@ -148,14 +148,10 @@ def test_caught(law):
     assert caught.value.law == law
 
 
-@pytest.mark.parametrize(
-    "law", ["inversion", "supercell", "left_handed", "energy_sum", "stress", "net_force"]
-)
+@pytest.mark.parametrize("law", ["inversion", "supercell", "left_handed", "energy_sum", "stress", "net_force"])
 def test_others_hold(law):
     """A culprit is let go by the laws that it keeps."""
-    innocent = {"inversion": "rotation", "supercell": "permutation", "left_handed": "wrapped"}.get(
-        law, "rotation"
-    )
+    innocent = {"inversion": "rotation", "supercell": "permutation", "left_handed": "wrapped"}.get(law, "rotation")
     culprit = depends_on(chirality) if law == "inversion" else CULPRITS[law]
     if law == "net_force":
         innocent = "translation"
