@@ -137,6 +137,20 @@ def test_arrays_and_tensors_as_targets(representation, structures, model):
         np.testing.assert_array_equal(other.predict(structures)["forces"].block().values, expected)
 
 
+def test_structures_of_other_libraries(model, structures):
+    import chemfiles
+    from metatomic.torch import systems_to_torch
+
+    expected = model.predict(structures[0], ["forces"])["forces"].block().values
+    frame = chemfiles.Frame()
+    for symbol, position in zip(structures[0].symbols, structures[0].positions):
+        frame.add_atom(chemfiles.Atom(symbol), position)
+    frame.cell = chemfiles.UnitCell(structures[0].cell.array.T)
+    for structure in (frame, systems_to_torch(structures[0]), [systems_to_torch(structures[0])]):
+        found = model.predict(structure, ["forces"])["forces"].block().values
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
 def test_names_in_info_and_arrays(representation, structures, model):
     plain = []
     for atoms in structures:

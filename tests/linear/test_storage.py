@@ -11,7 +11,7 @@ from ketmap_linear import Model, NotFittedError, Ridge, load
 
 @pytest.fixture(scope="module")
 def model(representation, make_structures):
-    ridge = Ridge(alpha=1e-9, memory_limit=2.0)
+    ridge = Ridge(memory_limit=2.0)
     return Model(representation, ridge, units={"energy": "Ha"}).fit(
         make_structures(20), energy="energy", forces="forces", weights={"forces": 3.0}
     )

@@ -44,8 +44,8 @@ class Ridge:
     Minimised is ‖X'w' − y‖² + α‖w'‖², where rows of X and y carry the weights of their targets (see
     ``Model.fit``: the weighted squares of a target's rows sum to its weight) and X' = X/s, w' = s·w with one
     number s, the root of the mean squared column norm: columns keep their relative sizes, which is the prior
-    that features carry, and α is free of units and of the size of the data set. Useful α lie between 1e-14
-    and 1e-4.
+    that features carry, and α is free of units and of the size of the data set. Useful α lie between 1e-12
+    and 1e-6. Columns for the types, which learn what the composition baseline leaves, are each scaled to unit norm.
 
     Three roads lead to the solution, taken by number of rows, features and α, never growing with the data
     set: ``gram`` (Cholesky of XᵀX + α) as a rule; ``qr`` (incremental QR of X, α as more rows) where α is
