@@ -2,56 +2,66 @@
 // everything between positions and pair gradients stays in the cache and the harmonics and radial functions serve both ways.
 #pragma once
 #include <algorithm>
+#include <deque>
 #include "expansion.hpp"
 
 namespace KETMAP_ISA {
 
-// X[row][k'] = Σ_k C[row][k] Q[k][k'] for all rows, in register tiles of Rows × Vectors
-template <class T, int Rows, int Vectors> void product_tile(const T *C, const T *Q, T *X, int size) {
-    using V = vec_t<T>;
-    V acc[Rows][Vectors] = {};
+// X[row][k'] = Σ_k C[row][k] Q[k][k'] for all rows, in register tiles of Count × Vectors
+template <class T, int Count, int Vectors> void quadratic_tile(const T *C, const T *Q, T *X, int size) {
+    vec_t<T> sum[Count][Vectors] = {};
     for (int k = 0; k < size; k++) {
-        V q[Vectors];
-        for (int v = 0; v < Vectors; v++) q[v] = load<T>(Q + int64_t(k) * size + v * lanes<T>);
-        for (int i = 0; i < Rows; i++)
-            for (int v = 0; v < Vectors; v++) acc[i][v] += C[int64_t(i) * size + k] * q[v];
+        vec_t<T> q[Vectors];
+        unrolled<Vectors>([&](auto v) { q[v] = load<T>(Q + int64_t(k) * size + v * lanes<T>); });
+        unrolled<Count>([&](auto i) {
+            const vec_t<T> c = broadcast<T>(C[int64_t(i) * size + k]);
+            unrolled<Vectors>([&](auto v) { sum[i][v] += c * q[v]; });
+        });
     }
-    for (int i = 0; i < Rows; i++)
-        for (int v = 0; v < Vectors; v++) store<T>(X + int64_t(i) * size + v * lanes<T>, acc[i][v]);
+    unrolled<Count>([&](auto i) {
+        unrolled<Vectors>([&](auto v) { store<T>(X + int64_t(i) * size + v * lanes<T>, sum[i][v]); });
+    });
 }
-template <class T, int Vectors> void product_columns(int rows, const T *C, const T *Q, T *X, int size) {
-    constexpr int tall = vector_bytes == 64 ? 6 : 3; // accumulators that the registers hold
-    int i = 0;
-    for (; i + tall <= rows; i += tall) product_tile<T, tall, Vectors>(C + int64_t(i) * size, Q, X + int64_t(i) * size, size);
-    for (; i < rows; i++) product_tile<T, 1, Vectors>(C + int64_t(i) * size, Q, X + int64_t(i) * size, size);
+template <class T, int Vectors> int quadratic_columns(int j, int n_rows, const T *C, const T *Q, T *X, int size) {
+    for (; j + Vectors * lanes<T> <= size; j += Vectors * lanes<T>) {
+        int i = 0;
+        for (; i + 6 <= n_rows; i += 6)
+            quadratic_tile<T, 6, Vectors>(C + int64_t(i) * size, Q + j, X + int64_t(i) * size + j, size);
+        for (; i < n_rows; i++) quadratic_tile<T, 1, Vectors>(C + int64_t(i) * size, Q + j, X + int64_t(i) * size + j, size);
+    }
+    return j;
 }
-template <class T> void product(int rows, const T *C, const T *Q, T *X, int size) {
+template <class T> void quadratic_product(int n_rows, const T *C, const T *Q, T *X, int size) {
     int j = 0;
-    for (; j + 4 * lanes<T> <= size; j += 4 * lanes<T>) product_columns<T, 4>(rows, C, Q + j, X + j, size);
-    for (; j < size; j += lanes<T>) product_columns<T, 1>(rows, C, Q + j, X + j, size);
+    if (registers == 32) j = quadratic_columns<T, 4>(j, n_rows, C, Q, X, size);
+    j = quadratic_columns<T, 2>(j, n_rows, C, Q, X, size);
+    quadratic_columns<T, 1>(j, n_rows, C, Q, X, size);
 }
 
 template <class T> struct EnergyKernel {
-    using V = vec_t<T>;
+    static constexpr int block_size = ketmap::energy_block;
     const ketmap::SoapEnergy<T> &s;
     Expansion<T> e;
-    std::vector<T> self, quadratic, c, C, X;
-    std::vector<Neighborhood<T>> hoods;
-    int size; // channel * padded n
+    int size;                                 // channel * padded n
+    buffer<T> self, quadratic, C, X;     // C, X: [l][centre of the block][m][channel][n padded]
+    std::deque<Neighborhood<T>> hoods;
 
     explicit EnergyKernel(const ketmap::SoapEnergy<T> &s)
-        : s(s), e(expansion(s.radial, s.n_channels)), self(self_density(e, s.center_weight)), size(s.n_channels * e.n_pad) {
-        for (int i = 0; i < ketmap::energy_block; i++) hoods.emplace_back(e);
-        c.resize(size_t(ketmap::energy_block) * e.size());
-        C.resize(size_t(ketmap::energy_block) * (2 * e.l_max + 1) * size);
-        X.resize(C.size());
+        : s(s), e(expansion(s.radial, s.n_channels)), size(s.n_channels * e.n_pad), self(self_density(e, s.center_weight)),
+          C(size_t(block_size) * e.size()), X(C.size()) {
+        for (int g = 0; g < block_size; g++) hoods.emplace_back(e);
     }
+
+    template <class U> Rows<U> rows(U *c, int g, int channel) const {
+        return {c + g * size + channel * e.n_pad, 2 * g * size, int64_t(block_size) * size, size};
+    }
+    T *degree(buffer<T> &c, int l, int g = 0) const { return &c[size_t(block_size * l * l + g * (2 * l + 1)) * size]; }
 
     // The quadratic form of one kind and l, padded in n like everything else
     const T *form(int kind, int l) {
         const int n = s.n_channels * e.n_max;
         const T *Q = s.quadratic + (int64_t(kind) * (e.l_max + 1) + l) * n * n;
-        if (e.n_pad == e.n_max) return Q;
+        if (e.n_pad == e.n_max && aligned(Q)) return Q;
         quadratic.assign(size_t(size) * size, 0);
         for (int i = 0; i < n; i++)
             for (int a = 0; a < s.n_channels; a++)
@@ -60,76 +70,64 @@ template <class T> struct EnergyKernel {
         return quadratic.data();
     }
 
-    void expand(int64_t i, Neighborhood<T> &hood, T *ci) {
+    void expand(int64_t i, int g) {
         const int atom = s.centers[i];
         const T *ri = s.positions + 3 * int64_t(atom), *cell = s.cells + 9 * int64_t(s.system[atom]);
-        hood.gather(s.starts + i * s.n_channels, true, [&](int64_t p, T *v) {
+        hoods[g].gather(s.starts + i * s.n_channels, true, [&](int64_t p, T *v) {
             const T *rj = s.positions + 3 * int64_t(s.neighbors[p]);
-            const int32_t *shift = s.shifts + 3 * p;
-            for (int k = 0; k < 3; k++) v[k] = rj[k] - ri[k];
-            if (shift[0] | shift[1] | shift[2])
-                for (int k = 0; k < 3; k++) v[k] += T(shift[0]) * cell[k] + T(shift[1]) * cell[3 + k] + T(shift[2]) * cell[6 + k];
+            const T shift[3] = {T(s.shifts[3 * p]), T(s.shifts[3 * p + 1]), T(s.shifts[3 * p + 2])};
+            for (int k = 0; k < 3; k++)
+                v[k] = rj[k] - ri[k] + (shift[0] * cell[k] + shift[1] * cell[3 + k] + shift[2] * cell[6 + k]);
         });
-        hood.template functions<true>();
-        hood.coefficients(ci);
+        hoods[g].template functions<true>();
+        for (int a = 0; a < s.n_channels; a++) hoods[g].coefficients(a, rows(C.data(), g, a));
         if (s.own[i] >= 0)
-            for (int n = 0; n < e.n_pad; n++) ci[s.own[i] * e.channel_size() + n] += self[n];
+            for (int n = 0; n < e.n_pad; n++) C[g * size + s.own[i] * e.n_pad + n] += self[n];
     }
 
-    // centres [begin, end) are of one kind and at most energy_block of them
+    // centres [begin, end) are of one kind and at most block_size of them
     void block(int64_t begin, int64_t end) {
         const int count = int(end - begin);
-        for (int g = 0; g < count; g++) expand(begin + g, hoods[g], &c[size_t(g) * e.size()]);
-        T energy[ketmap::energy_block] = {};
-        for (int l = 0; l <= e.l_max; l++) {
-            const int rows = 2 * l + 1;
-            for (int g = 0; g < count; g++) // [centre, m, channel n] of this l
-                for (int a = 0; a < s.n_channels; a++)
-                    for (int m = 0; m < rows; m++)
-                        std::memcpy(&C[(size_t(g) * rows + m) * size + a * e.n_pad],
-                                    &c[size_t(g) * e.size() + a * e.channel_size() + (l * l + m) * e.n_pad], e.n_pad * sizeof(T));
-            product<T>(count * rows, C.data(), form(s.kind[begin], l), X.data(), size);
-            for (int g = 0; g < count; g++) {
-                V sum_v{};
-                for (int64_t k = int64_t(g) * rows * size; k < int64_t(g + 1) * rows * size; k += lanes<T>)
-                    sum_v += load<T>(&C[k]) * load<T>(&X[k]);
-                energy[g] += sum<T>(sum_v);
-                if (s.diagonal) diagonal(begin + g, l, &C[size_t(g) * rows * size]);
-                for (int a = 0; a < s.n_channels; a++) // the gradient 2X takes the place of c
-                    for (int m = 0; m < rows; m++)
-                        for (int j = 0; j < e.n_pad; j += lanes<T>)
-                            store<T>(&c[size_t(g) * e.size() + a * e.channel_size() + (l * l + m) * e.n_pad + j],
-                                     T(2) * load<T>(&X[(size_t(g) * rows + m) * size + a * e.n_pad + j]));
-            }
-        }
+        for (int g = 0; g < count; g++) expand(begin + g, g);
+        for (int l = 0; l <= e.l_max; l++)
+            quadratic_product<T>(count * (2 * l + 1), degree(C, l), form(s.kind[begin], l), degree(X, l), size);
         for (int g = 0; g < count; g++) {
-            s.energies[begin + g] = energy[g];
-            pull_back(begin + g, hoods[g], &c[size_t(g) * e.size()]);
+            vec_t<T> energy{};
+            for (int l = 0; l <= e.l_max; l++) {
+                const T *c = degree(C, l, g), *x = degree(X, l, g);
+                for (int k = 0; k < (2 * l + 1) * size; k += lanes<T>) energy += load<T>(c + k) * load<T>(x + k);
+            }
+            s.energies[begin + g] = sum<T>(energy);
+            if (s.diagonal) diagonal(begin + g, g);
+            pull_back(begin + g, g);
         }
     }
 
-    void diagonal(int64_t i, int l, const T *Ci) {
-        const T factor = T(1 / std::sqrt(2 * l + 1.0));
-        for (int a = 0; a < s.n_channels; a++)
-            for (int n = 0; n < e.n_max; n++) {
-                T square = 0;
-                for (int m = 0; m < 2 * l + 1; m++) square += Ci[m * size + a * e.n_pad + n] * Ci[m * size + a * e.n_pad + n];
-                s.diagonal[((i * s.n_channels + a) * (e.l_max + 1) + l) * e.n_max + n] = factor * square;
-            }
+    void diagonal(int64_t i, int g) {
+        for (int l = 0; l <= e.l_max; l++)
+            for (int a = 0; a < s.n_channels; a++)
+                for (int n = 0; n < e.n_max; n++) {
+                    const T *c = degree(C, l, g) + a * e.n_pad + n;
+                    T square = 0;
+                    for (int m = 0; m < 2 * l + 1; m++) square += c[m * size] * c[m * size];
+                    s.diagonal[((i * s.n_channels + a) * (e.l_max + 1) + l) * e.n_max + n] = square / std::sqrt(T(2 * l + 1));
+                }
     }
 
-    void pull_back(int64_t i, const Neighborhood<T> &hood, const T *G) {
+    void pull_back(int64_t i, int g) {
         const int64_t *starts = s.starts + i * s.n_channels;
         std::memset(s.pair_gradients + 3 * starts[0], 0, 3 * (starts[s.n_channels] - starts[0]) * sizeof(T));
+        Neighborhood<T> &hood = hoods[g];
         T virial[9] = {};
-        for (int a = 0; a < s.n_channels; a++)
-            for (int p = hood.begin[a]; p < hood.begin[a + 1]; p++) {
-                T g[3];
-                hood.pull_back(p, G + a * e.channel_size(), g);
-                std::memcpy(s.pair_gradients + 3 * hood.pair[p], g, sizeof(g));
+        for (int a = 0; a < s.n_channels; a++) {
+            if (hood.begin[a] == hood.begin[a + 1]) continue;
+            hood.prepare(rows<const T>(X.data(), g, a), 2); // the gradient of c^T Q c
+            hood.pull_back_channel(a, [&](int p, const T *gradient) {
+                std::memcpy(s.pair_gradients + 3 * hood.pair[p], gradient, 3 * sizeof(T));
                 const T v[3] = {hood.r[p] * hood.x[p], hood.r[p] * hood.y[p], hood.r[p] * hood.z[p]};
-                for (int k = 0; k < 9; k++) virial[k] += v[k / 3] * g[k % 3];
-            }
+                for (int k = 0; k < 9; k++) virial[k] += v[k / 3] * gradient[k % 3];
+            });
+        }
         std::memcpy(s.virials + 9 * i, virial, sizeof(virial));
     }
 };

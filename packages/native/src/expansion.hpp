@@ -10,9 +10,12 @@ template <class T> Expansion<T> expansion(const ketmap::RadialTable<T> &t, int n
 }
 
 // weight R_n0(0) Y_00: what the centre adds to its own channel.  [n padded]
-template <class T> std::vector<T> self_density(const Expansion<T> &e, double weight) {
-    std::vector<T> values(e.radial.size);
-    e.radial.template compute<false>(0, T(weight / std::sqrt(4 * M_PI)), 0, values.data(), nullptr);
+template <class T> buffer<T> self_density(const Expansion<T> &e, double weight) {
+    buffer<T> values(e.radial.size());
+    typename Radial<T>::Weights weights;
+    const vec_t<T> zero{};
+    e.radial.weights(zero, broadcast<T>(T(weight / std::sqrt(4 * M_PI))), zero, weights);
+    e.radial.template compute<false>(weights, 0, 0, values.data());
     values.resize(e.n_pad);
     return values;
 }
@@ -20,10 +23,10 @@ template <class T> std::vector<T> self_density(const Expansion<T> &e, double wei
 template <class T>
 void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own, double center_weight,
             T *c, int64_t begin, int64_t end) {
-    const auto e = expansion(table, pairs.n_channels);
+    const Expansion<T> e = expansion(table, pairs.n_channels);
     const auto self = self_density(e, center_weight);
     Neighborhood<T> hood(e);
-    std::vector<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
+    buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
     const int64_t rows = int64_t(e.n_channels) * e.n_lm;
     for (int64_t i = begin; i < end; i++) {
         hood.gather(pairs.starts + i * e.n_channels, false,
@@ -41,9 +44,9 @@ void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, 
 template <class T>
 void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const T *grad, T *grad_vectors,
                 int64_t begin, int64_t end) {
-    const auto e = expansion(table, pairs.n_channels);
+    const Expansion<T> e = expansion(table, pairs.n_channels);
     Neighborhood<T> hood(e);
-    std::vector<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
+    buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
     const int64_t rows = int64_t(e.n_channels) * e.n_lm;
     for (int64_t i = begin; i < end; i++) {
         const int64_t *starts = pairs.starts + i * e.n_channels;
@@ -56,17 +59,19 @@ void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pai
         }
         std::memset(grad_vectors + 3 * starts[0], 0, 3 * (starts[e.n_channels] - starts[0]) * sizeof(T));
         for (int a = 0; a < e.n_channels; a++)
-            for (int p = hood.begin[a]; p < hood.begin[a + 1]; p++)
-                hood.pull_back(p, G + a * e.channel_size(), grad_vectors + 3 * hood.pair[p]);
+            if (hood.begin[a] < hood.begin[a + 1]) {
+                hood.prepare(dense(e, G, a), 1);
+                hood.pull_back_channel(a, [&](int p, const T *g) { std::memcpy(grad_vectors + 3 * hood.pair[p], g, 3 * sizeof(T)); });
+            }
     }
 }
 
 template <class T>
 void expand_jacobian(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, T *jacobian, int64_t begin,
                      int64_t end) {
-    const auto e = expansion(table, pairs.n_channels);
+    const Expansion<T> e = expansion(table, pairs.n_channels);
     Neighborhood<T> hood(e);
-    std::vector<T> scratch(3 * e.channel_size());
+    buffer<T> scratch(3 * e.channel_size());
     const int64_t size = int64_t(e.n_lm) * e.n_max;
     for (int64_t i = begin; i < end; i++) {
         const int64_t *starts = pairs.starts + i * e.n_channels;

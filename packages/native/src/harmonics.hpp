@@ -1,72 +1,97 @@
 // Real spherical harmonics as homogeneous polynomials in (x, y, z), for a vector of pairs at once.
 //
-// Y_lm = F_l|m| Q_l^|m|(z, r²) · { s_|m| (m < 0), 1/√2 (m = 0), c_m (m > 0) },  c_m + i s_m = (x + iy)^m
-// F_lm = sqrt((2l+1)/(2π) · (l-m)!/(l+m)!), no Condon-Shortley phase: l = 1 is (y, z, x).
-// Q by upward recursion in l; derivatives: ∂z Q_l^m = (l+m) Q_{l-1}^m,  ∂x Q_l^m = -x Q_{l-1}^{m+1}
-// (Bigi, Fraux, Browning, Ceriotti, J. Chem. Phys. 159, 064802 (2023), without the sign of Q).
+// Y_lm = Q_l|m|(z, r²) · { s_|m| (m < 0), 1 (m = 0), c_m (m > 0) },  c_m + i s_m = (x + iy)^m
+// with normalised associated Legendre polynomials Q r^(l-m), by upward recursion in l for every m
+// (Bigi, Fraux, Browning, Ceriotti, J. Chem. Phys. 159, 064802 (2023)); no Condon-Shortley phase: l = 1 is (y, z, x).
 #pragma once
 #include <vector>
 #include "simd.hpp"
 
 namespace KETMAP_ISA {
 
-constexpr int l_limit = 24; // highest degree served
-
+// Values of a vector of pairs: [lm][lane]; its own block in an array of blocks, so that m is a constant distance away.
 template <class T> struct Harmonics {
-    int l_max;
-    std::vector<T> prefactor; // [l(l+1)/2 + m]
+    int l_max, n_lm;
+    std::vector<T> recursion; // in the order of use: of m, (diagonal, then (a, b) of l = m+1 …)
 
-    explicit Harmonics(int l_max) : l_max(l_max), prefactor((l_max + 1) * (l_max + 2) / 2) {
-        for (int l = 0; l <= l_max; l++) {
-            double f = (2 * l + 1) / (2 * M_PI);
-            for (int m = 0; m <= l; m++) {
-                if (m > 0) f /= double(l + m) * double(l - m + 1);
-                prefactor[l * (l + 1) / 2 + m] = T(m == 0 ? std::sqrt(f / 2) : std::sqrt(f));
+    explicit Harmonics(int l_max) : l_max(l_max), n_lm((l_max + 1) * (l_max + 1)) {
+        for (int m = 0; m <= l_max; m++) {
+            double diagonal = m == 0 ? 1 / (4 * M_PI) : 1 / (2 * M_PI); // Q_mm² = (2m+1)!!/(2m)!! of this
+            for (int k = 1; k <= m; k++) diagonal *= (2 * k + 1.0) / (2 * k);
+            recursion.push_back(T(std::sqrt(diagonal)));
+            for (int l = m + 1; l <= l_max; l++) {
+                const double square = (2 * l + 1.0) / double(l * l - m * m);
+                const double before = l == m + 1 ? 0 : ((l - 1.0) * (l - 1.0) - m * m) / (2 * l - 3.0);
+                recursion.push_back(T(std::sqrt(square * (2 * l - 1.0))));
+                recursion.push_back(T(-std::sqrt(square * before)));
             }
         }
     }
 
-    // values [lm] and, if Gradient, ∂x, ∂y, ∂z [lm]; consecutive lm are `stride` numbers apart
-    template <bool Gradient>
-    void compute(vec_t<T> x, vec_t<T> y, vec_t<T> z, T *Y, T *X_, T *Y_, T *Z_, int stride) const {
+    void compute(vec_t<T> x, vec_t<T> y, vec_t<T> z, T *Y) const {
         using V = vec_t<T>;
-        V q[(l_limit + 1) * (l_limit + 2) / 2 + 1], c[l_limit + 1], s[l_limit + 1];
-        auto at = [](int l, int m) { return l * (l + 1) / 2 + m; };
+        const T *next = recursion.data();
+        const int last_l = l_max; // a copy: stores to Y may not change it
         const V r2 = x * x + y * y + z * z;
-        c[0] = broadcast<T>(1);
-        s[0] = broadcast<T>(0);
-        q[0] = broadcast<T>(1);
-        for (int l = 1; l <= l_max; l++) {
-            c[l] = x * c[l - 1] - y * s[l - 1];
-            s[l] = x * s[l - 1] + y * c[l - 1];
-            q[at(l, l)] = T(2 * l - 1) * q[at(l - 1, l - 1)];
-            q[at(l, l - 1)] = T(2 * l - 1) * z * q[at(l - 1, l - 1)];
-            for (int m = 0; m <= l - 2; m++)
-                q[at(l, m)] = (T(2 * l - 1) * z * q[at(l - 1, m)] - T(l + m - 1) * r2 * q[at(l - 2, m)]) * T(1.0 / (l - m));
+        V c = broadcast<T>(1), s{};
+        for (int m = 0; m <= last_l; m++) {
+            V last{}, q = broadcast<T>(*next++);
+            for (int l = m; ; ) {
+                T *middle = Y + (l * l + l) * lanes<T>;
+                if (m > 0) store<T>(middle - m * lanes<T>, q * s);
+                store<T>(middle + m * lanes<T>, q * c);
+                if (++l > last_l) break;
+                const V higher = next[0] * z * q + next[1] * r2 * last;
+                next += 2;
+                last = q;
+                q = higher;
+            }
+            const V turned = x * c - y * s;
+            s = x * s + y * c;
+            c = turned;
         }
-        for (int l = 0; l <= l_max; l++) {
-            const int middle = (l * l + l) * stride;
+    }
+};
+
+// Derivatives of solid harmonics are solid harmonics of one degree less: ∂_k Y_lm = Σ_m' D^k_{m m'} Y_{l-1,m'}
+// (from (∂x ± i∂y), ∂z of r^l Y_lm: Varshalovich, Moskalev, Khersonskii, section 5.8.3). At most two m have a given m'.
+template <class T> struct Ladder {
+    struct Rung {
+        int lm[2]; // of degree l
+        T weight[2]; // zero: nothing
+    };
+    std::vector<Rung> rungs; // [m' of degree 0, 1 … l_max - 1][x, y, z]
+
+    explicit Ladder(int l_max) {
+        for (int l = 1; l <= l_max; l++) {
+            rungs.insert(rungs.end(), 3 * (2 * l - 1), Rung{{l * l, l * l}, {0, 0}});
             for (int m = 0; m <= l; m++) {
-                const T f = prefactor[at(l, m)];
-                const V fq = f * q[at(l, m)];
-                store<T>(Y + middle + m * stride, fq * c[m]);
-                if (m > 0) store<T>(Y + middle - m * stride, fq * s[m]);
-                if constexpr (Gradient) {
-                    const V fz = l > m ? f * T(l + m) * q[at(l - 1, m)] : V{};
-                    const V fr = l > m + 1 ? -f * q[at(l - 1, m + 1)] : V{};
-                    const V fm = f * T(m) * q[at(l, m)];
-                    const V cm = m > 0 ? c[m - 1] : V{}, sm = m > 0 ? s[m - 1] : V{};
-                    store<T>(X_ + middle + m * stride, x * fr * c[m] + fm * cm);
-                    store<T>(Y_ + middle + m * stride, y * fr * c[m] - fm * sm);
-                    store<T>(Z_ + middle + m * stride, fz * c[m]);
-                    if (m > 0) {
-                        store<T>(X_ + middle - m * stride, x * fr * s[m] + fm * sm);
-                        store<T>(Y_ + middle - m * stride, y * fr * s[m] + fm * cm);
-                        store<T>(Z_ + middle - m * stride, fz * s[m]);
-                    }
-                }
+                const double f = (2 * l + 1.0) / (2 * l - 1.0), half = m == 0 ? std::sqrt(0.5) : 0.5;
+                const double up = half * std::sqrt(f * (l - m) * (l - m - 1));
+                const double down = half * std::sqrt(f * (l + m) * (l + m - 1)) * (m == 1 ? std::sqrt(2.0) : 1);
+                const double same = std::sqrt(f * (l * l - m * m));
+                add(l, m, 0, m + 1, -up);
+                add(l, m, 1, -m - 1, -up);
+                add(l, m, 2, m, same);
+                if (m == 0) continue;
+                add(l, m, 0, m - 1, down);
+                add(l, -m, 1, m - 1, down);
+                add(l, -m, 0, -m - 1, -up);
+                add(l, -m, 1, m + 1, up);
+                add(l, -m, 2, -m, same);
+                if (m == 1) continue;
+                add(l, m, 1, 1 - m, -down);
+                add(l, -m, 0, 1 - m, down);
             }
         }
+    }
+
+    void add(int l, int m, int k, int lower, double weight) {
+        if (lower <= -l || lower >= l) return;
+        Rung &rung = rungs[3 * (l * l - l + lower) + k]; // (l-1)² + (l-1) + m'
+        const int free = rung.weight[0] != 0;
+        rung.lm[free] = l * l + l + m;
+        rung.weight[free] = T(weight);
     }
 };
 

@@ -28,7 +28,7 @@ template <class T> struct SoapEnergy {
     T *energies, *virials, *pair_gradients, *diagonal; // [centre], [centre, 9], [pair, 3], [centre, channel, l, n] or null
 };
 
-constexpr int energy_block = 4; // centres handled together, so that the quadratic form is read once for all of them
+constexpr int energy_block = 6; // centres handled together: rows of the quadratic form's product come in multiples of six
 
 template <class T> struct Kernels {
     void (*expand)(const RadialTable<T> &, const Pairs<T> &, const int32_t *own, double center_weight, T *c,

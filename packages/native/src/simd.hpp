@@ -4,6 +4,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #ifndef KETMAP_ISA
 #error "KETMAP_ISA names the namespace of this instruction set"
@@ -17,6 +21,11 @@ constexpr int vector_bytes = 64;
 constexpr int vector_bytes = 32;
 #else
 constexpr int vector_bytes = 16;
+#endif
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int registers = 32;
+#else
+constexpr int registers = 16;
 #endif
 
 template <class T> struct simd;
@@ -33,13 +42,42 @@ template <class T> constexpr int lanes = simd<T>::width;
 
 template <class T> inline vec_t<T> load(const T *p) { return *reinterpret_cast<const vec_t<T> *>(p); }
 template <class T> inline void store(T *p, vec_t<T> v) { *reinterpret_cast<vec_t<T> *>(p) = v; }
-template <class T> inline vec_t<T> broadcast(T x) { return vec_t<T>{} + x; }
-// Fixed order of the additions: the same bits whoever calls.
-template <class T> inline T sum(vec_t<T> v) {
-    T s = 0;
-    for (int k = 0; k < lanes<T>; k++) s += v[k];
-    return s;
+template <class T> inline vec_t<T> broadcast(T x) { return x - vec_t<T>{}; } // not x + 0, which is no copy of -0
+
+// Σ of the lanes, by halves
+template <class V> inline auto sum_lanes(V v) {
+    using T = std::remove_cvref_t<decltype(v[0])>;
+    if constexpr (sizeof(V) == 2 * sizeof(T)) {
+        return T(v[0] + v[1]);
+    } else {
+        typedef T half __attribute__((vector_size(sizeof(V) / 2), aligned(sizeof(T)), may_alias));
+        half low, high;
+        std::memcpy(&low, &v, sizeof(half));
+        std::memcpy(&high, reinterpret_cast<const char *>(&v) + sizeof(half), sizeof(half));
+        return sum_lanes(half(low + high));
+    }
 }
+template <class T> inline T sum(vec_t<T> v) { return sum_lanes(v); }
+
+// f(0), f(1) … f(N - 1) with constants: arrays that they index stay in registers
+template <int N, class F> [[gnu::always_inline]] inline void unrolled(const F &f) {
+    [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) { (f(std::integral_constant<int, I>{}), ...); }
+    (std::make_integer_sequence<int, N>{});
+}
+
+
+// Memory for vectors: a load that straddles two cache lines costs twice.
+template <class T> struct Aligned {
+    using value_type = T;
+    Aligned() = default;
+    template <class U> Aligned(const Aligned<U> &) {}
+    T *allocate(size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
+    void deallocate(T *p, size_t) { ::operator delete(p, std::align_val_t(64)); }
+    bool operator==(const Aligned &) const { return true; }
+};
+template <class T> using buffer = std::vector<T, Aligned<T>>;
+inline bool aligned(const void *p) { return reinterpret_cast<uintptr_t>(p) % vector_bytes == 0; }
+
 inline int round_up(int n, int multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 } // namespace KETMAP_ISA
