@@ -34,8 +34,9 @@ def neighbourhoods(n_atoms=20, n_pairs=60, l_max=4, n_max=3, dtype=torch.float64
     size = N_CHANNELS * n_max
     quadratic = torch.randn(N_CHANNELS, l_max + 1, size, size, generator=generator, dtype=dtype)
     return SimpleNamespace(
-        positions=positions, cells=cell[None].contiguous(), system=torch.zeros(n_atoms, dtype=torch.int32), rank=rank, centers=centers,
-        half=half, places=places, starts=starts, neighbors=neighbors, shifts=shifts, vectors=vectors, reverse=reverse,
+        positions=positions, cells=cell[None].contiguous(), system=torch.zeros(n_atoms, dtype=torch.int32), rank=rank,
+        centers=centers, half=half, places=places, starts=starts, neighbors=neighbors,
+        shifts=shifts, vectors=vectors, reverse=reverse,
         own=own, table=table, spacing=0.1, cutoff=2.2, width=0.5, center_weight=0.7, kind=own,
         quadratic=quadratic + quadratic.transpose(-1, -2),
     )  # fmt: skip

@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 
+import ketmap_ops as ops
 import pytest
 import torch
 from ketmap_ops import reference
 from scipy.interpolate import BSpline
-
-import ketmap_ops as ops
 
 from .conftest import energy_arguments, neighbourhoods, radial
 
@@ -20,9 +19,7 @@ def test_spline_pieces_are_the_cardinal_quintic_b_spline():
     spline = BSpline.basis_element(range(7), extrapolate=False)
     weights = reference.expansion.bspline_weights(t)
     for k in range(6):
-        torch.testing.assert_close(
-            weights[:, k], torch.from_numpy(spline(t.numpy() + 5 - k)), rtol=0, atol=1e-15
-        )
+        torch.testing.assert_close(weights[:, k], torch.from_numpy(spline(t.numpy() + 5 - k)), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("width", [0.0, 0.5])
@@ -49,13 +46,9 @@ def test_one_pair_along_z_has_only_the_harmonics_of_its_axis():
 def test_harmonics_of_degree_one_are_y_z_x():
     table = torch.ones(60, 2, 1, dtype=torch.float64)
     vectors = torch.tensor([[0.3, -0.5, 0.8]], dtype=torch.float64)
-    c = ops.expand(
-        vectors, torch.tensor([0, 1]), torch.tensor([-1], dtype=torch.int32), table, 0.1, 3.0, 0.0, 0.0
-    )
+    c = ops.expand(vectors, torch.tensor([0, 1]), torch.tensor([-1], dtype=torch.int32), table, 0.1, 3.0, 0.0, 0.0)
     unit = vectors[0] / vectors.norm()
-    torch.testing.assert_close(
-        c[0, 0, 1:, 0], math.sqrt(3 / (4 * math.pi)) * unit[[1, 2, 0]], rtol=0, atol=1e-14
-    )
+    torch.testing.assert_close(c[0, 0, 1:, 0], math.sqrt(3 / (4 * math.pi)) * unit[[1, 2, 0]], rtol=0, atol=1e-14)
 
 
 def test_pairs_beyond_the_cutoff_add_nothing():
@@ -141,7 +134,7 @@ def test_group_orders_pairs_canonically_whatever_order_they_come_in():
 
 def test_group_leaves_out_unwanted_centres_and_channels():
     x = neighbourhoods()
-    rank, channel, n_centers, n_channels = x.places
+    rank, channel, *_ = x.places
     only_first = torch.where(rank == 0, 0, -1).int()
     without_type_2 = torch.where(channel == 2, -1, channel).int()
     starts, neighbors, _, _, reverse = ops.group(*x.half, only_first, without_type_2, 1, 2)
@@ -155,15 +148,11 @@ def test_group_leaves_out_unwanted_centres_and_channels():
 def test_without_native_kernels_the_reference_serves_and_says_so(tmp_path):
     code = "import ketmap_ops as ops; print(ops.backend())"
     environment = {**os.environ, "KETMAP_NATIVE": "0"}
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "reference: KETMAP_NATIVE=0"
     # a package that cannot be imported stands for one that was never built
     (tmp_path / "ketmap_native.py").write_text("raise ImportError('never built')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.startswith("reference: the package ketmap-native is not installed")
     assert "10 to 100 times slower" in run.stderr and "Install a C++ compiler" in run.stderr

@@ -4,11 +4,10 @@ import os
 import subprocess
 import sys
 
+import ketmap_ops as ops
 import pytest
 import torch
 from ketmap_ops import backend, reference
-
-import ketmap_ops as ops
 
 from .conftest import energy_arguments, neighbourhoods, radial
 

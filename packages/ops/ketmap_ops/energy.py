@@ -42,8 +42,8 @@ def soap_energy(
     :param kind: row of ``quadratic`` for each centre, int32 ``[centre]``
     :param quadratic: ``[kind, l, channel n, channel n]``, symmetric
     :param diagonal: also return Σ_m c_alm n² / √(2l+1)
-    :return: energies ``[centre]``, forces -dE/dr ``[atom, 3]``, virial dE/dε for r → r (1 + ε) ``[system, xyz_1, xyz_2]``,
-        diagonal invariants ``[centre, channel, l, n]`` (empty without ``diagonal``)
+    :return: energies ``[centre]``, forces -dE/dr ``[atom, 3]``, virial dE/dε for r → r (1 + ε)
+        ``[system, xyz_1, xyz_2]``, diagonal invariants ``[centre, channel, l, n]`` (empty without ``diagonal``)
     """
     road = torch.ops.ketmap.soap_energy if native(positions) else reference.soap_energy
     return road(

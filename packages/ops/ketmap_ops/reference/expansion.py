@@ -43,7 +43,7 @@ def cutoff_function(r: torch.Tensor, cutoff: float, width: float) -> torch.Tenso
 
 
 def directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Length and direction of each pair; at r = 0 the direction is zero and derivatives stay finite.  # -> [pair], [pair, 3]"""
+    """Length ``[pair]`` and direction ``[pair, 3]``; at r = 0 the direction is zero and derivatives stay finite."""
     square = (vectors**2).sum(-1)
     safe = torch.where(square > 0, square, torch.ones_like(square)).sqrt()
     r = torch.where(square > 0, safe, torch.zeros_like(safe))
@@ -97,5 +97,9 @@ def expand_jacobian(vectors, starts, own, table, spacing, cutoff, width):
         v = vectors.detach().requires_grad_()
         terms = pair_terms(v, table, spacing, cutoff, width)  # -> [pair, lm, n]
         # pairs are independent: one backward pass per (lm, n) serves them all
-        columns = [torch.autograd.grad(terms[:, lm, n].sum(), v, retain_graph=True)[0] for lm in range(terms.shape[1]) for n in range(terms.shape[2])]
+        columns = [
+            torch.autograd.grad(terms[:, lm, n].sum(), v, retain_graph=True)[0]
+            for lm in range(terms.shape[1])
+            for n in range(terms.shape[2])
+        ]
     return torch.stack(columns, dim=-1).reshape(-1, 3, *terms.shape[1:])

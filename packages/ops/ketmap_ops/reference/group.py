@@ -27,4 +27,10 @@ def group(first, second, shifts, vectors, rank, channel, n_centers: int, n_chann
     starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     place = torch.full((2 * n_half,), -1, dtype=torch.int64, device=first.device)
     place[order] = torch.arange(order.shape[0], device=first.device)
-    return starts, neighbor[order].contiguous(), shift[order].contiguous(), vector[order].contiguous(), place[mirrored[order]]
+    return (
+        starts,
+        neighbor[order].contiguous(),
+        shift[order].contiguous(),
+        vector[order].contiguous(),
+        place[mirrored[order]],
+    )
