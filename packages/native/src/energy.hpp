@@ -7,35 +7,43 @@
 
 namespace KETMAP_ISA {
 
-// X[row][k'] = Σ_k C[row][k] Q[k][k'] for all rows, in register tiles of Count × Vectors
-template <class T, int Count, int Vectors> void quadratic_tile(const T *C, const T *Q, T *X, int size) {
+// X[row][k'] = Σ_k C[row][k] Q[k][k'] in register tiles of Count × Vectors; C·X is added to energies[row][lane]
+template <class T, int Count, int Vectors>
+void quadratic_tile(const T *C, const T *Q, T *X, int size, int column, T *energies) {
     vec_t<T> sum[Count][Vectors] = {};
     for (int k = 0; k < size; k++) {
         vec_t<T> q[Vectors];
-        unrolled<Vectors>([&](auto v) { q[v] = load<T>(Q + int64_t(k) * size + v * lanes<T>); });
+        unrolled<Vectors>([&](auto v) { q[v] = load<T>(Q + int64_t(k) * size + column + v * lanes<T>); });
         unrolled<Count>([&](auto i) {
-            const vec_t<T> c = broadcast<T>(C[int64_t(i) * size + k]);
+            const vec_t<T> c = broadcast<T>(C[i * size + k]);
             unrolled<Vectors>([&](auto v) { sum[i][v] += c * q[v]; });
         });
     }
     unrolled<Count>([&](auto i) {
-        unrolled<Vectors>([&](auto v) { store<T>(X + int64_t(i) * size + v * lanes<T>, sum[i][v]); });
+        vec_t<T> energy = load<T>(energies + i * lanes<T>);
+        unrolled<Vectors>([&](auto v) {
+            energy += sum[i][v] * load<T>(C + i * size + column + v * lanes<T>);
+            store<T>(X + i * size + column + v * lanes<T>, sum[i][v]);
+        });
+        store<T>(energies + i * lanes<T>, energy);
     });
 }
-template <class T, int Vectors> int quadratic_columns(int j, int n_rows, const T *C, const T *Q, T *X, int size) {
-    for (; j + Vectors * lanes<T> <= size; j += Vectors * lanes<T>) {
+template <class T, int Vectors>
+int quadratic_columns(int column, int n_rows, const T *C, const T *Q, T *X, int size, T *energies) {
+    for (; column + Vectors * lanes<T> <= size; column += Vectors * lanes<T>) {
         int i = 0;
         for (; i + 6 <= n_rows; i += 6)
-            quadratic_tile<T, 6, Vectors>(C + int64_t(i) * size, Q + j, X + int64_t(i) * size + j, size);
-        for (; i < n_rows; i++) quadratic_tile<T, 1, Vectors>(C + int64_t(i) * size, Q + j, X + int64_t(i) * size + j, size);
+            quadratic_tile<T, 6, Vectors>(C + i * size, Q, X + i * size, size, column, energies + i * lanes<T>);
+        for (; i < n_rows; i++)
+            quadratic_tile<T, 1, Vectors>(C + i * size, Q, X + i * size, size, column, energies + i * lanes<T>);
     }
-    return j;
+    return column;
 }
-template <class T> void quadratic_product(int n_rows, const T *C, const T *Q, T *X, int size) {
-    int j = 0;
-    if (registers == 32) j = quadratic_columns<T, 4>(j, n_rows, C, Q, X, size);
-    j = quadratic_columns<T, 2>(j, n_rows, C, Q, X, size);
-    quadratic_columns<T, 1>(j, n_rows, C, Q, X, size);
+template <class T> void quadratic_product(int n_rows, const T *C, const T *Q, T *X, int size, T *energies) {
+    int column = 0;
+    if (registers == 32) column = quadratic_columns<T, 4>(column, n_rows, C, Q, X, size, energies);
+    column = quadratic_columns<T, 2>(column, n_rows, C, Q, X, size, energies);
+    quadratic_columns<T, 1>(column, n_rows, C, Q, X, size, energies);
 }
 
 template <class T> struct EnergyKernel {
@@ -43,12 +51,13 @@ template <class T> struct EnergyKernel {
     const ketmap::SoapEnergy<T> &s;
     Expansion<T> e;
     int size;                                 // channel * padded n
-    buffer<T> self, quadratic, C, X;     // C, X: [l][centre of the block][m][channel][n padded]
+    buffer<T> self, quadratic, energies; // energies: [l][centre of the block][m][lane]
+    buffer<T> C, X;                      // [l][centre of the block][m][channel][n padded]
     std::deque<Neighborhood<T>> hoods;
 
     explicit EnergyKernel(const ketmap::SoapEnergy<T> &s)
         : s(s), e(expansion(s.radial, s.n_channels)), size(s.n_channels * e.n_pad), self(self_density(e, s.center_weight)),
-          C(size_t(block_size) * e.size()), X(C.size()) {
+          energies(size_t(block_size) * e.n_lm * lanes<T>), C(size_t(block_size) * e.size()), X(C.size()) {
         for (int g = 0; g < block_size; g++) hoods.emplace_back(e);
     }
 
@@ -89,14 +98,15 @@ template <class T> struct EnergyKernel {
     void block(int64_t begin, int64_t end) {
         const int count = int(end - begin);
         for (int g = 0; g < count; g++) expand(begin + g, g);
-        for (int l = 0; l <= e.l_max; l++)
-            quadratic_product<T>(count * (2 * l + 1), degree(C, l), form(s.kind[begin], l), degree(X, l), size);
+        std::fill(energies.begin(), energies.end(), T(0));
+        for (int l = 0; l <= e.l_max; l++) {
+            quadratic_product<T>(count * (2 * l + 1), degree(C, l), form(s.kind[begin], l), degree(X, l), size, &energies[block_size * l * l * lanes<T>]);
+        }
         for (int g = 0; g < count; g++) {
             vec_t<T> energy{};
-            for (int l = 0; l <= e.l_max; l++) {
-                const T *c = degree(C, l, g), *x = degree(X, l, g);
-                for (int k = 0; k < (2 * l + 1) * size; k += lanes<T>) energy += load<T>(c + k) * load<T>(x + k);
-            }
+            for (int l = 0; l <= e.l_max; l++)
+                for (int m = 0; m < 2 * l + 1; m++)
+                    energy += load<T>(&energies[(block_size * l * l + g * (2 * l + 1) + m) * lanes<T>]);
             s.energies[begin + g] = sum<T>(energy);
             if (s.diagonal) diagonal(begin + g, g);
             pull_back(begin + g, g);
@@ -121,9 +131,10 @@ template <class T> struct EnergyKernel {
         T virial[9] = {};
         for (int a = 0; a < s.n_channels; a++) {
             if (hood.begin[a] == hood.begin[a + 1]) continue;
-            hood.prepare(rows<const T>(X.data(), g, a), 2); // the gradient of c^T Q c
-            hood.pull_back_channel(a, [&](int p, const T *gradient) {
-                std::memcpy(s.pair_gradients + 3 * hood.pair[p], gradient, 3 * sizeof(T));
+            hood.prepare(rows<const T>(X.data(), g, a));
+            hood.pull_back_channel(a, [&](int p, const T *half) {
+                const T gradient[3] = {2 * half[0], 2 * half[1], 2 * half[2]}; // of c^T Q c: 2 Q c
+                std::memcpy(s.pair_gradients + 3 * hood.pair[p], gradient, sizeof(gradient));
                 const T v[3] = {hood.r[p] * hood.x[p], hood.r[p] * hood.y[p], hood.r[p] * hood.z[p]};
                 for (int k = 0; k < 9; k++) virial[k] += v[k / 3] * gradient[k % 3];
             });

@@ -60,7 +60,7 @@ void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pai
         std::memset(grad_vectors + 3 * starts[0], 0, 3 * (starts[e.n_channels] - starts[0]) * sizeof(T));
         for (int a = 0; a < e.n_channels; a++)
             if (hood.begin[a] < hood.begin[a + 1]) {
-                hood.prepare(dense(e, G, a), 1);
+                hood.prepare(dense(e, G, a));
                 hood.pull_back_channel(a, [&](int p, const T *g) { std::memcpy(grad_vectors + 3 * hood.pair[p], g, 3 * sizeof(T)); });
             }
     }

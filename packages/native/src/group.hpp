@@ -27,26 +27,41 @@ using Entry = uint64_t;
 inline Entry entry(int32_t neighbor, int64_t origin) { return uint64_t(uint32_t(neighbor)) << 32 | uint64_t(origin); }
 inline int32_t neighbor_of(Entry e) { return int32_t(e >> 32); }
 inline int64_t origin_of(Entry e) { return int64_t(e & 0xffffffffu); }
-constexpr int64_t largest_list = int64_t(1) << 31; // half pairs that an origin can number
+constexpr int64_t largest_list = int64_t(1) << 31; // half pairs whose two ends 32 bits can number
 
-// Entries of each segment, not yet sorted: starts [segment + 1], entries [pair]
-template <class T> std::vector<Entry> distribute(const HalfPairs<T> &half, const Places &places, int64_t *starts) {
-    std::fill(starts, starts + places.n_segments + 1, 0);
-    for (int64_t p = 0; p < half.size; p++) {
-        const int64_t forward = places.segment(half.first[p], half.second[p]);
-        const int64_t backward = places.segment(half.second[p], half.first[p]);
-        if (forward >= 0) starts[forward + 1]++;
-        if (backward >= 0) starts[backward + 1]++;
+// Calls visit(segment, entry) for both ends of half pairs [begin, end), where that end is wanted.
+template <class T, class Visit>
+void visit_ends(const HalfPairs<T> &half, const Places &places, int64_t begin, int64_t end, const Visit &visit) {
+    for (int64_t p = begin; p < end; p++) {
+        const int32_t i = half.first[p], j = half.second[p];
+        const int64_t forward = places.segment(i, j), backward = places.segment(j, i);
+        if (forward >= 0) visit(forward, entry(j, 2 * p));
+        if (backward >= 0) visit(backward, entry(i, 2 * p + 1));
     }
-    for (int64_t k = 0; k < places.n_segments; k++) starts[k + 1] += starts[k];
-    std::vector<Entry> entries(starts[places.n_segments]);
-    std::vector<int64_t> next(starts, starts + places.n_segments);
-    for (int64_t p = 0; p < half.size; p++) {
-        const int64_t forward = places.segment(half.first[p], half.second[p]);
-        const int64_t backward = places.segment(half.second[p], half.first[p]);
-        if (forward >= 0) entries[next[forward]++] = entry(half.second[p], 2 * p);
-        if (backward >= 0) entries[next[backward]++] = entry(half.first[p], 2 * p + 1);
+}
+
+// Entries of each segment, not yet sorted: starts [segment + 1], entries [pair]. Each part of the list is counted, then
+// written, by itself; `parallel(n, f)` calls f(part) for all parts.
+template <class T, class Parallel>
+std::vector<Entry> distribute(const HalfPairs<T> &half, const Places &places, int64_t *starts, int n_parts, const Parallel &parallel) {
+    const int64_t n = places.n_segments;
+    std::vector<uint32_t> next(n_parts * n, 0); // [part, segment]: count, then place of the next entry
+    auto part_of = [&](int part, const auto &visit) {
+        visit_ends(half, places, half.size * part / n_parts, half.size * (part + 1) / n_parts, visit);
+    };
+    parallel(n_parts, [&](int part) { part_of(part, [&](int64_t segment, Entry) { next[part * n + segment]++; }); });
+    int64_t total = 0;
+    for (int64_t segment = 0; segment < n; segment++) {
+        starts[segment] = total;
+        for (int part = 0; part < n_parts; part++) {
+            const uint32_t count = next[part * n + segment];
+            next[part * n + segment] = uint32_t(total);
+            total += count;
+        }
     }
+    starts[n] = total;
+    std::vector<Entry> entries(total);
+    parallel(n_parts, [&](int part) { part_of(part, [&](int64_t segment, Entry e) { entries[next[part * n + segment]++] = e; }); });
     return entries;
 }
 

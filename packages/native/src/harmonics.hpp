@@ -57,14 +57,14 @@ template <class T> struct Harmonics {
 // (from (∂x ± i∂y), ∂z of r^l Y_lm: Varshalovich, Moskalev, Khersonskii, section 5.8.3). At most two m have a given m'.
 template <class T> struct Ladder {
     struct Rung {
-        int lm[2]; // of degree l
+        int row[2]; // l + m, of degree l
         T weight[2]; // zero: nothing
     };
     std::vector<Rung> rungs; // [m' of degree 0, 1 … l_max - 1][x, y, z]
 
     explicit Ladder(int l_max) {
         for (int l = 1; l <= l_max; l++) {
-            rungs.insert(rungs.end(), 3 * (2 * l - 1), Rung{{l * l, l * l}, {0, 0}});
+            rungs.insert(rungs.end(), 3 * (2 * l - 1), Rung{{0, 0}, {0, 0}});
             for (int m = 0; m <= l; m++) {
                 const double f = (2 * l + 1.0) / (2 * l - 1.0), half = m == 0 ? std::sqrt(0.5) : 0.5;
                 const double up = half * std::sqrt(f * (l - m) * (l - m - 1));
@@ -90,7 +90,7 @@ template <class T> struct Ladder {
         if (lower <= -l || lower >= l) return;
         Rung &rung = rungs[3 * (l * l - l + lower) + k]; // (l-1)² + (l-1) + m'
         const int free = rung.weight[0] != 0;
-        rung.lm[free] = l * l + l + m;
+        rung.row[free] = l + m;
         rung.weight[free] = T(weight);
     }
 };

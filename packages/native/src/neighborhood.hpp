@@ -177,20 +177,20 @@ template <class T> struct Neighborhood {
         }
     }
 
-    // A gradient G with respect to c of one channel, times 'factor', turned for `pull_back`: H = Σ_m D^k_{m m'} G_lm
-    void prepare(const Rows<const T> &G, T factor) {
+    // A gradient G with respect to c of one channel, turned for `pull_back`: H = Σ_m D^k_{m m'} G_lm
+    void prepare(const Rows<const T> &G) {
         H.resize(size_t(3) * e.n_lm * e.n_pad);
+        const int l_max = e.l_max, n_pad = e.n_pad;
         const auto *rung = e.ladder.rungs.data();
         T *h = H.data();
-        const T constant = factor * e.harmonics.recursion[0];
-        for (int j = 0; j < e.n_pad; j += lanes<T>, h += lanes<T>) store<T>(h, constant * load<T>(G.origin + j));
-        for (int l = 1; l <= e.l_max; l++) {
+        const T constant = e.harmonics.recursion[0];
+        for (int j = 0; j < n_pad; j += lanes<T>, h += lanes<T>) store<T>(h, constant * load<T>(G.origin + j));
+        for (int l = 1; l <= l_max; l++) {
             const T *g = G.of(l);
-            for (int k = 0; k < 3 * (2 * l - 1); k++, rung++) {
-                const T *g0 = g + (rung->lm[0] - l * l) * G.m_step, *g1 = g + (rung->lm[1] - l * l) * G.m_step;
-                const T w0 = factor * rung->weight[0], w1 = factor * rung->weight[1];
-                for (int j = 0; j < e.n_pad; j += lanes<T>, h += lanes<T>)
-                    store<T>(h, w0 * load<T>(g0 + j) + w1 * load<T>(g1 + j));
+            for (const auto *end = rung + 3 * (2 * l - 1); rung < end; rung++) {
+                const T *g0 = g + rung->row[0] * G.m_step, *g1 = g + rung->row[1] * G.m_step;
+                const V w0 = broadcast<T>(rung->weight[0]), w1 = broadcast<T>(rung->weight[1]);
+                for (int j = 0; j < n_pad; j += lanes<T>, h += lanes<T>) store<T>(h, w0 * load<T>(g0 + j) + w1 * load<T>(g1 + j));
             }
         }
     }
@@ -218,7 +218,8 @@ template <class T> struct Neighborhood {
             for (int l = 1; l <= l_max; l++) {
                 V v[Count][3] = {};
                 for (int m = 0; m < 2 * l - 1; m++, h += 3 * n_pad) {
-                    const V hx = load<T>(h), hy = load<T>(h + n_pad), hz = load<T>(h + 2 * n_pad);
+                    V hx = load<T>(h), hy = load<T>(h + n_pad), hz = load<T>(h + 2 * n_pad);
+                    hold(hx), hold(hy), hold(hz);
                     unrolled<Count>([&](auto q) {
                         const V value = broadcast<T>(*Yp[q]);
                         Yp[q] += lanes<T>;
@@ -275,12 +276,13 @@ template <class T> struct Neighborhood {
         slopes.assign(size_t(3) * e.n_lm * lanes<T>, 0);
         const T *value = harmonic(block * lanes<T>);
         const auto *rung = e.ladder.rungs.data();
-        for (int lower = 0; lower < e.l_max * e.l_max; lower++, value += lanes<T>)
-            for (int k = 0; k < 3; k++, rung++)
-                for (int i = 0; i < 2; i++) {
-                    T *slope = &slopes[(3 * rung->lm[i] + k) * lanes<T>];
-                    store<T>(slope, load<T>(slope) + rung->weight[i] * load<T>(value));
-                }
+        for (int l = 1; l <= e.l_max; l++)
+            for (int m = 0; m < 2 * l - 1; m++, value += lanes<T>)
+                for (int k = 0; k < 3; k++, rung++)
+                    for (int i = 0; i < 2; i++) {
+                        T *slope = &slopes[(3 * (l * l + rung->row[i]) + k) * lanes<T>];
+                        store<T>(slope, load<T>(slope) + rung->weight[i] * load<T>(value));
+                    }
         sloped = block;
     }
 };

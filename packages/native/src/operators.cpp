@@ -23,11 +23,14 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> group(Tensor first, Tensor se
                                  data<int32_t>("group", "shifts", shifts, {half, 3}), data<T>("group", "vectors", vectors, {half, 3}), half};
         const Places places{data<int32_t>("group", "rank", rank, {atoms}), data<int32_t>("group", "channel", channel, {atoms}), segments, int(n_channels)};
         Tensor starts = empty(first, {segments + 1}, ScalarType::Long);
-        auto entries = distribute(pairs, places, mutable_data<int64_t>(starts));
+        require(half < largest_list, "group", "more than 2^31 pairs; split the structures into batches");
+        const int parts = half < 10000 ? 1 : int(torch::stable::get_num_threads());
+        auto entries = distribute(pairs, places, mutable_data<int64_t>(starts), parts, [](int n, const auto &f) {
+            parallel(n, 1, [&](int64_t begin, int64_t end) { for (int64_t part = begin; part < end; part++) f(int(part)); });
+        });
         const int64_t n = int64_t(entries.size());
         Tensor neighbors = empty(first, {n}, ScalarType::Int), full_shifts = empty(first, {n, 3}, ScalarType::Int),
                full_vectors = empty(vectors, {n, 3}, scalar_type<T>), reverse = empty(first, {n}, ScalarType::Long);
-        require(half < largest_list, "group", "more than 2^31 pairs; split the structures into batches");
         constexpr uint32_t nowhere = 0xffffffffu;
         std::vector<uint32_t> place(2 * half, nowhere);
         parallel(segments, 256, [&](int64_t begin, int64_t end) {

@@ -11,14 +11,15 @@ namespace KETMAP_ISA {
 // Store past the caches: for output that is larger than them and not read again.
 template <class T> inline void stream(T *p, vec_t<T> v) {
 #if defined(__AVX512F__)
-    _mm512_stream_si512(reinterpret_cast<__m512i *>(p), (__m512i)v);
-#elif defined(__AVX2__)
-    _mm256_stream_si256(reinterpret_cast<__m256i *>(p), (__m256i)v);
-#elif defined(__SSE2__)
-    _mm_stream_si128(reinterpret_cast<__m128i *>(p), (__m128i)v);
-#else
-    store<T>(p, v);
+    if constexpr (sizeof(v) == 64) return _mm512_stream_si512(reinterpret_cast<__m512i *>(p), (__m512i)v);
 #endif
+#if defined(__AVX2__)
+    if constexpr (sizeof(v) == 32) return _mm256_stream_si256(reinterpret_cast<__m256i *>(p), (__m256i)v);
+#endif
+#if defined(__SSE2__)
+    if constexpr (sizeof(v) == 16) return _mm_stream_si128(reinterpret_cast<__m128i *>(p), (__m128i)v);
+#endif
+    store<T>(p, v);
 }
 // Streamed stores become visible to other threads.
 inline void drain() {

@@ -6,7 +6,7 @@
 namespace KETMAP_ISA {
 
 // The six pieces of the cardinal quintic B-spline at t in [0, 1) and their derivatives: 120 B_k = Σ_p pieces[k][p] t^p
-template <class T> inline void bspline(vec_t<T> t, vec_t<T> *value, vec_t<T> *slope) {
+template <class T> [[gnu::always_inline]] inline void bspline(vec_t<T> t, vec_t<T> *value, vec_t<T> *slope) {
     constexpr T pieces[6][6] = {{1, -5, 10, -10, 5, -1},      {26, -50, 20, 20, -20, 5},  {66, 0, -60, 0, 30, -10},
                                 {26, 50, 20, -20, -20, 10}, {1, 5, 10, 10, 5, -5}, {0, 0, 0, 0, 0, 1}};
     unrolled<6>([&](auto k) {
@@ -26,14 +26,15 @@ template <class T> struct CutoffFunction {
     void compute(vec_t<T> r, vec_t<T> &f, vec_t<T> &df) const {
         using V = vec_t<T>;
         const T steepness = width > 0 ? 1 / width : 0;
-        V s = (r - (radius - width)) * steepness;
-        s = s > 0 ? s : V{};
-        const V angle = T(M_PI) * (s - T(0.5)), a2 = angle * angle; // in [-π/2, π/2], where the series end at 1e-18
+        V part = (r - (radius - width)) * steepness;
+        part = part > 0 ? part : V{};
+        const V angle = T(M_PI) * (part - T(0.5)), a2 = angle * angle; // in [-π/2, π/2], where the series end at 1e-18
         V sine{}, cosine{};
         unrolled<11>([&](auto down) {
             constexpr int k = 2 * (11 - down);
-            sine = (1 + sine) * a2 * T(-1.0 / (k * (k + 1)));
-            cosine = (1 + cosine) * a2 * T(-1.0 / ((k - 1) * k));
+            const V s = a2 * T(-1.0 / (k * (k + 1))), c = a2 * T(-1.0 / ((k - 1) * k));
+            sine = sine * s + s;
+            cosine = cosine * c + c;
         });
         f = T(0.5) - T(0.5) * angle * (1 + sine);
         df = T(-0.5 * M_PI) * steepness * (1 + cosine);

@@ -33,9 +33,9 @@ template <> struct simd<double> {
     static constexpr int width = vector_bytes / 8;
     typedef double vec __attribute__((vector_size(vector_bytes), aligned(8), may_alias));
 };
-template <> struct simd<float> {
-    static constexpr int width = vector_bytes / 4;
-    typedef float vec __attribute__((vector_size(vector_bytes), aligned(4), may_alias));
+template <> struct simd<float> { // no more than eight lanes: n = 8 is the most used and fills them
+    static constexpr int width = vector_bytes == 64 ? 8 : vector_bytes / 4;
+    typedef float vec __attribute__((vector_size(width * 4), aligned(4), may_alias));
 };
 template <class T> using vec_t = typename simd<T>::vec;
 template <class T> constexpr int lanes = simd<T>::width;
@@ -44,6 +44,14 @@ template <class T> inline vec_t<T> load(const T *p) { return *reinterpret_cast<c
 template <class T> inline void store(T *p, vec_t<T> v) { *reinterpret_cast<vec_t<T> *>(p) = v; }
 template <class T> inline vec_t<T> broadcast(T x) { return x - vec_t<T>{}; } // not x + 0, which is no copy of -0
 
+// Holds a loaded vector in a register: compilers otherwise fold the load into each use, and loads are what limits then.
+template <class V> inline void hold(V &v) {
+#if defined(__x86_64__)
+    asm("" : "+v"(v));
+#elif defined(__aarch64__)
+    asm("" : "+w"(v));
+#endif
+}
 // Σ of the lanes, by halves
 template <class V> inline auto sum_lanes(V v) {
     using T = std::remove_cvref_t<decltype(v[0])>;
