@@ -47,7 +47,7 @@ def directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     square = (vectors**2).sum(-1)
     safe = torch.where(square > 0, square, torch.ones_like(square)).sqrt()
     r = torch.where(square > 0, safe, torch.zeros_like(safe))
-    return r, vectors / safe[:, None]
+    return r, torch.where(square[:, None] > 0, vectors / safe[:, None], 0.0)
 
 
 def pair_terms(vectors, table, spacing, cutoff, width):

@@ -14,4 +14,5 @@ def expand_outer(left, vectors, starts, own, table, spacing, cutoff, width):
     for pairs in torch.arange(len(vectors), device=starts.device).split(CHUNK):
         jacobian = expand_jacobian(vectors[pairs], starts, own, table, spacing, cutoff, width)
         outer.index_add_(0, slots[pairs], left[pairs][:, :, None, None, None] * jacobian[:, None])
-    return outer.reshape(own.shape[0], -1, *outer.shape[1:])
+    n_channels = len(every) // max(own.shape[0], 1)
+    return outer.reshape(own.shape[0], n_channels, *outer.shape[1:])
