@@ -19,9 +19,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> group(Tensor first, Tensor se
     return by_type(vectors, "group", [&](auto zero) {
         using T = decltype(zero);
         const int64_t half = first.size(0), atoms = rank.size(0), segments = n_centers * n_channels;
-        const HalfPairs<T> pairs{data<int32_t>("group", "first", first, {half}), data<int32_t>("group", "second", second, {half}),
+        const HalfPairs<T> pairs{indices<int32_t>("group", "first", first, {half}, 0, atoms), indices<int32_t>("group", "second", second, {half}, 0, atoms),
                                  data<int32_t>("group", "shifts", shifts, {half, 3}), data<T>("group", "vectors", vectors, {half, 3}), half};
-        const Places places{data<int32_t>("group", "rank", rank, {atoms}), data<int32_t>("group", "channel", channel, {atoms}), segments, int(n_channels)};
+        const Places places{indices<int32_t>("group", "rank", rank, {atoms}, -1, n_centers), indices<int32_t>("group", "channel", channel, {atoms}, -1, n_channels), segments, int(n_channels)};
         Tensor starts = empty(first, {segments + 1}, ScalarType::Long);
         require(half < largest_list, "group", "more than 2^31 pairs; split the structures into batches");
         const int parts = half < 10000 ? 1 : int(torch::stable::get_num_threads());
@@ -54,10 +54,17 @@ template <class T> RadialTable<T> radial_table(const char *op, const Tensor &tab
     return {values, int(table.size(0)), int(table.size(1)), int(table.size(2)), spacing, cutoff, width};
 }
 
+void check_starts(const char *op, const int64_t *starts, int64_t n_segments, int64_t n_pairs) {
+    bool ascending = starts[0] == 0;
+    for (int64_t k = 0; k < n_segments; k++) ascending &= starts[k] <= starts[k + 1];
+    require(ascending, op, "'starts' must ascend from zero");
+    require(starts[n_segments] == n_pairs, op, "'starts' must end with the number of pairs");
+}
+
 template <class T> Pairs<T> pairs_of(const char *op, const Tensor &vectors, const Tensor &starts, int64_t n_centers) {
     const int64_t n_channels = n_centers > 0 ? (starts.size(0) - 1) / n_centers : 0;
     Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {n_centers * n_channels + 1}), int(n_channels)};
-    require(pairs.starts[n_centers * n_channels] == vectors.size(0), op, "'starts' must end with the number of pairs");
+    check_starts(op, pairs.starts, n_centers * n_channels, vectors.size(0));
     return pairs;
 }
 
@@ -69,10 +76,10 @@ Tensor expand(Tensor vectors, Tensor starts, Tensor own, Tensor table, double sp
         const int64_t centers = own.size(0);
         const auto radial = radial_table<T>("expand", table, spacing, cutoff, width);
         const auto pairs = pairs_of<T>("expand", vectors, starts, centers);
-        const int32_t *channel = data<int32_t>("expand", "own", own, {centers});
+        const int32_t *channel = indices<int32_t>("expand", "own", own, {centers}, -1, pairs.n_channels);
         Tensor c = empty(vectors, {centers, pairs.n_channels, radial.n_l * radial.n_l, radial.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(c);
-        parallel(centers, 8, [&](int64_t begin, int64_t end) { kernels<T>().expand(radial, pairs, channel, center_weight, out, begin, end); });
+        parallel(centers, 16, [&](int64_t begin, int64_t end) { kernels<T>().expand(radial, pairs, channel, center_weight, out, begin, end); });
         return c;
     });
 }
@@ -86,7 +93,7 @@ Tensor expand_vjp(Tensor grad, Tensor vectors, Tensor starts, Tensor table, doub
         const T *g = data<T>("expand_vjp", "grad", grad, {centers, pairs.n_channels, radial.n_l * radial.n_l, radial.n_max});
         Tensor result = empty(vectors, {vectors.size(0), 3}, scalar_type<T>);
         T *out = mutable_data<T>(result);
-        parallel(centers, 8, [&](int64_t begin, int64_t end) { kernels<T>().expand_vjp(radial, pairs, g, out, begin, end); });
+        parallel(centers, 16, [&](int64_t begin, int64_t end) { kernels<T>().expand_vjp(radial, pairs, g, out, begin, end); });
         return result;
     });
 }
@@ -99,7 +106,7 @@ Tensor expand_jacobian(Tensor vectors, Tensor starts, Tensor own, Tensor table, 
         const auto pairs = pairs_of<T>("expand_jacobian", vectors, starts, centers);
         Tensor result = empty(vectors, {vectors.size(0), 3, radial.n_l * radial.n_l, radial.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(result);
-        parallel(centers, 8, [&](int64_t begin, int64_t end) { kernels<T>().expand_jacobian(radial, pairs, out, begin, end); });
+        parallel(centers, 16, [&](int64_t begin, int64_t end) { kernels<T>().expand_jacobian(radial, pairs, out, begin, end); });
         return result;
     });
 }
@@ -115,16 +122,17 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
         const int64_t size = quadratic.dim() == 4 ? quadratic.size(2) : 0, n_channels = size / radial.n_max;
         require(n == atoms, op, "every atom must be a centre");
         const int64_t *pair_starts = data<int64_t>(op, "starts", starts, {n * n_channels + 1});
-        const int64_t *back = data<int64_t>(op, "reverse", reverse, {n_pairs});
-        const int32_t *place = data<int32_t>(op, "rank", rank, {atoms}), *system_of = data<int32_t>(op, "system", system, {atoms}),
-                      *center_atoms = data<int32_t>(op, "centers", centers, {n});
+        check_starts(op, pair_starts, n * n_channels, n_pairs);
+        const int64_t *back = indices<int64_t>(op, "reverse", reverse, {n_pairs}, 0, n_pairs);
+        const int32_t *place = indices<int32_t>(op, "rank", rank, {atoms}, 0, n), *system_of = indices<int32_t>(op, "system", system, {atoms}, 0, n_systems),
+                      *center_atoms = indices<int32_t>(op, "centers", centers, {n}, 0, atoms);
         Tensor energies = empty(positions, {n}, scalar_type<T>), forces = empty(positions, {atoms, 3}, scalar_type<T>),
                virial = torch::stable::new_zeros(positions, {n_systems, 3, 3}, scalar_type<T>),
                features = diagonal ? empty(positions, {n, n_channels, radial.n_l, radial.n_max}, scalar_type<T>) : empty(positions, {0}, scalar_type<T>),
                pair_gradients = empty(positions, {n_pairs, 3}, scalar_type<T>), virials = empty(positions, {n, 9}, scalar_type<T>);
         const SoapEnergy<T> s{radial, int(n_channels), center_weight, data<T>(op, "positions", positions, {atoms, 3}), data<T>(op, "cells", cells, {n_systems, 3, 3}),
-                              system_of, center_atoms, data<int32_t>(op, "neighbors", neighbors, {n_pairs}), data<int32_t>(op, "shifts", shifts, {n_pairs, 3}),
-                              data<int32_t>(op, "own", own, {n}), data<int32_t>(op, "kind", kind, {n}), pair_starts,
+                              system_of, center_atoms, indices<int32_t>(op, "neighbors", neighbors, {n_pairs}, 0, atoms), data<int32_t>(op, "shifts", shifts, {n_pairs, 3}),
+                              indices<int32_t>(op, "own", own, {n}, -1, n_channels), indices<int32_t>(op, "kind", kind, {n}, 0, quadratic.size(0)), pair_starts,
                               data<T>(op, "quadratic", quadratic, {-1, radial.n_l, size, size}), mutable_data<T>(energies), mutable_data<T>(virials),
                               mutable_data<T>(pair_gradients), diagonal ? mutable_data<T>(features) : nullptr};
         parallel(n, 2 * energy_block, [&](int64_t begin, int64_t end) { kernels<T>().soap_energy(s, begin, end); });

@@ -74,12 +74,14 @@ template <int N, class F> [[gnu::always_inline]] inline void unrolled(const F &f
 }
 
 
-// Memory for vectors: a load that straddles two cache lines costs twice.
+// Memory for vectors: a load that straddles two cache lines costs twice. Not set to zero unless a value is given.
 template <class T> struct Aligned {
     using value_type = T;
     Aligned() = default;
     template <class U> Aligned(const Aligned<U> &) {}
     T *allocate(size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(64))); }
+    template <class U> void construct(U *p) { ::new (static_cast<void *>(p)) U; }
+    template <class U, class V> void construct(U *p, const V &value) { ::new (static_cast<void *>(p)) U(value); }
     void deallocate(T *p, size_t) { ::operator delete(p, std::align_val_t(64)); }
     bool operator==(const Aligned &) const { return true; }
 };

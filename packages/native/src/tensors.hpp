@@ -47,6 +47,21 @@ const T *data(const char *op, const char *name, const Tensor &t, std::initialize
     return static_cast<const T *>(t.const_data_ptr());
 }
 
+// Data whose values are all in [lower, upper): they say where to read and write
+template <class T>
+const T *indices(const char *op, const char *name, const Tensor &t, std::initializer_list<int64_t> shape, int64_t lower, int64_t upper) {
+    const T *values = data<T>(op, name, t, shape);
+    T smallest = T(lower), largest = T(lower);
+    for (int64_t k = 0; k < t.numel(); k++) {
+        smallest = values[k] < smallest ? values[k] : smallest;
+        largest = values[k] > largest ? values[k] : largest;
+    }
+    require(t.numel() == 0 || (smallest >= lower && largest < upper), op,
+            std::string("'") + name + "' must be in [" + std::to_string(lower) + ", " + std::to_string(upper) + "); got " +
+                std::to_string(smallest < lower ? smallest : largest));
+    return values;
+}
+
 inline int64_t element_bytes(ScalarType type) { return type == ScalarType::Double || type == ScalarType::Long ? 8 : 4; }
 
 template <class T> T *mutable_data(const Tensor &t) { return static_cast<T *>(t.mutable_data_ptr()); }
