@@ -118,6 +118,10 @@ def test_operators_keep_torchs_rules():
     torch.library.opcheck(torch.ops.ketmap.expand, (vectors, *arguments))
     grad = torch.randn(5, 3, 9, 2, dtype=torch.float64, requires_grad=True)
     torch.library.opcheck(torch.ops.ketmap.expand_vjp, (grad, vectors, x.starts, *radial(x)))
+    torch.library.opcheck(torch.ops.ketmap.expand_jacobian, (x.vectors, x.starts, x.own, *radial(x)))
+    torch.library.opcheck(torch.ops.ketmap.group, (*x.half, *x.places))
+    for diagonal in (False, True):
+        torch.library.opcheck(torch.ops.ketmap.soap_energy, energy_arguments(x, diagonal))
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,8 @@ def test_operators_keep_torchs_rules():
         ({"table": lambda t: t.float()}, "'table' must be a contiguous tensor"),
         ({"table": lambda t: t[:4].contiguous()}, "row >= 6"),
         ({"own": lambda o: o.long()}, "'own' must be a contiguous tensor"),
+        ({"own": lambda o: o + 1}, r"'own' must be in \[-1, 3\); got 3"),
+        ({"starts": lambda s: s.flip(0)}, "'starts' must ascend from zero"),
     ],
 )
 def test_wrong_arguments_are_named(change, message):
@@ -137,3 +143,30 @@ def test_wrong_arguments_are_named(change, message):
         setattr(x, name, function(getattr(x, name)))
     with pytest.raises(RuntimeError, match=message):
         ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("kind", lambda k: k - 1, r"'kind' must be in \[0, 3\); got -1"),
+        ("neighbors", lambda n: n + 20, r"'neighbors' must be in \[0, 20\)"),
+        ("reverse", lambda r: r - 1, r"'reverse' must be in \[0, \d+\); got -1"),
+        ("system", lambda s: s + 1, r"'system' must be in \[0, 1\); got 1"),
+        ("quadratic", lambda q: q[..., 1:].contiguous(), "'quadratic' must be a contiguous tensor of shape"),
+        ("centers", lambda c: c[1:].contiguous(), "every atom must be a centre"),
+    ],
+)
+def test_wrong_arguments_of_the_energy_are_named(name, change, message):
+    x = neighbourhoods()
+    setattr(x, name, change(getattr(x, name)))
+    with pytest.raises(RuntimeError, match=message):
+        ops.soap_energy(*energy_arguments(x))
+
+
+def test_wrong_arguments_of_the_grouping_are_named():
+    x = neighbourhoods()
+    first, *rest = x.half
+    with pytest.raises(RuntimeError, match=r"'first' must be in \[0, 20\)"):
+        ops.group(first + 20, *rest, *x.places)
+    with pytest.raises(RuntimeError, match=r"'channel' must be in \[-1, 2\); got 2"):
+        ops.group(*x.half, *x.places[:3], 2)

@@ -53,7 +53,8 @@ class Expansion:
         """The table in the dtype and on the device of ``values``; each is made once."""
         kind = (values.device, values.dtype)
         if kind not in self._tables:
-            self._tables[kind] = torch.from_numpy(self.spline.table).to(*kind)
+            # a copy, since torch's memory is aligned for vector instructions
+            self._tables[kind] = torch.from_numpy(self.spline.table).to(*kind, copy=True)
         return self._tables[kind]
 
     def to_dict(self) -> dict:

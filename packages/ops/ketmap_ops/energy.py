@@ -50,3 +50,16 @@ def soap_energy(
         positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, spacing, cutoff, width,
         center_weight, kind, quadratic, diagonal,
     )  # fmt: skip
+
+
+def _shapes(positions, cells, system, rank, centers, *rest):
+    starts, *_, table, _, _, _, _, _, _, diagonal = rest
+    n = centers.shape[0]
+    n_channels = (starts.shape[0] - 1) // max(n, 1)
+    features = (n, n_channels, *table.shape[1:]) if diagonal else (0,)
+    shapes = ((n,), positions.shape, cells.shape, features)
+    return tuple(positions.new_empty(shape) for shape in shapes)
+
+
+if hasattr(torch.ops.ketmap, "soap_energy"):
+    torch.library.register_fake("ketmap::soap_energy", _shapes)

@@ -59,12 +59,12 @@ def _setup_vjp(ctx, inputs, output):
 
 def _backward_vjp(ctx, grad_grad):
     grad, vectors, starts, table = ctx.saved_tensors
+    third = torch.is_grad_enabled()  # only then the result is part of a graph
     with torch.enable_grad():
-        # new nodes, since ``grad`` may depend on ``vectors`` further up: partial derivatives are asked for here;
-        # the result is part of the graph only where a third derivative is asked for
+        # new nodes, since ``grad`` may depend on ``vectors`` further up: partial derivatives are asked for here
         g, v = (x.view_as(x) if x.requires_grad else x.detach().requires_grad_() for x in (grad, vectors))
         vjp = reference.expand_vjp(g, v, starts, table, *ctx.numbers)
-        dg, dv = torch.autograd.grad(vjp, (g, v), grad_grad, create_graph=torch.is_grad_enabled())
+        dg, dv = torch.autograd.grad(vjp, (g, v), grad_grad, create_graph=third)
     return dg, dv, *[None] * 5
 
 

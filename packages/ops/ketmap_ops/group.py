@@ -24,3 +24,18 @@ def group(first, second, shifts, vectors, rank, channel, n_centers: int, n_chann
     """
     road = torch.ops.ketmap.group if native(vectors) else reference.group
     return road(first, second, shifts, vectors, rank, channel, n_centers, n_channels)
+
+
+def _shapes(first, second, shifts, vectors, rank, channel, n_centers, n_channels):
+    n_pairs = torch.library.get_ctx().new_dynamic_size()
+    return (
+        first.new_empty(n_centers * n_channels + 1, dtype=torch.int64),
+        first.new_empty(n_pairs),
+        shifts.new_empty(n_pairs, 3),
+        vectors.new_empty(n_pairs, 3),
+        first.new_empty(n_pairs, dtype=torch.int64),
+    )
+
+
+if hasattr(torch.ops.ketmap, "group"):
+    torch.library.register_fake("ketmap::group", _shapes)
