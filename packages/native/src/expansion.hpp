@@ -26,7 +26,7 @@ void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, 
     const Expansion<T> e = expansion(table, pairs.n_channels);
     const auto self = self_density(e, center_weight);
     Neighborhood<T> hood(e);
-    buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
+    buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size(), T(0));
     const int64_t rows = int64_t(e.n_channels) * e.n_lm;
     for (int64_t i = begin; i < end; i++) {
         hood.gather(pairs.starts + i * e.n_channels, false,
@@ -46,7 +46,7 @@ void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pai
                 int64_t begin, int64_t end) {
     const Expansion<T> e = expansion(table, pairs.n_channels);
     Neighborhood<T> hood(e);
-    buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size());
+    buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size(), T(0));
     const int64_t rows = int64_t(e.n_channels) * e.n_lm;
     for (int64_t i = begin; i < end; i++) {
         const int64_t *starts = pairs.starts + i * e.n_channels;
