@@ -1,8 +1,7 @@
 """Neighbour pairs of a batch, by vesin."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ import vesin
 from .structures import Batch
 
 COINCIDENT = 1e-6  # Å: nearer than this is one point
+WORTH_THREADS = 50  # atoms of a system that keep several threads busy
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Pairs:
 def find_pairs(batch: Batch, cutoff: float) -> Pairs:
     """All pairs of atoms nearer than ``cutoff`` (Å), periodic images included.
 
-    The order of the pairs is free. Many systems are searched in parallel, and so is one alone.
+    The order of the pairs is free. Systems are searched one after the other, each by all threads.
 
     :raises ValueError: if the cutoff is not a positive number.
     """
@@ -44,26 +44,20 @@ def find_pairs(batch: Batch, cutoff: float) -> Pairs:
     pbc = batch.pbc.cpu().numpy()
     cells = _searchable(batch.cells.detach().to("cpu", torch.float64).numpy(), pbc)
     positions = np.ascontiguousarray(batch.positions.detach().to("cpu", torch.float64).numpy())
-    filled = [system for system in range(len(batch)) if starts[system + 1] > starts[system]]
-
+    # one system after the other, threads inside vesin: it runs one call at a time, and its memory serves the next
     threads = torch.get_num_threads()
-    share = max(1, threads // max(1, len(filled)))  # of each system
-
-    def search(systems: np.ndarray) -> list[tuple]:
-        return [_search(cutoff, share, positions[starts[s] : starts[s + 1]], cells[s], pbc[s]) for s in systems]
-
-    if share == threads:
-        found = search(filled)
-    else:
-        parts = np.array_split(filled, min(len(filled), 4 * threads))
-        with ThreadPoolExecutor(threads) as pool:  # vesin runs without the interpreter's lock
-            found = list(chain.from_iterable(pool.map(search, parts)))
-    return _concatenate(batch, found, [starts[system] for system in filled])
-
-
-def _search(cutoff: float, threads: int, points: np.ndarray, box: np.ndarray, pbc: np.ndarray) -> tuple:
-    search = vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=threads)
-    return *search.compute(points, box, pbc, "PSD", copy=False), search  # which owns the memory of the arrays
+    searches = [vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=n) for n in (1, threads)]
+    found = []
+    for system, (start, stop) in enumerate(pairwise(starts)):
+        if stop > start:
+            search = searches[stop - start >= WORTH_THREADS]
+            pairs, shifts, vectors = search.compute(
+                positions[start:stop], cells[system], pbc[system], "PSD", copy=False
+            )
+            numbered = pairs.astype(np.int32)
+            numbered += start
+            found.append((numbered, shifts.copy(), vectors.copy()))
+    return _concatenate(batch, found)
 
 
 def _searchable(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
@@ -77,21 +71,14 @@ def _searchable(cells: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return cells
 
 
-def _concatenate(batch: Batch, found: list[tuple], offsets: list[int]) -> Pairs:
-    counts = [len(pairs) for pairs, *_ in found]
-    n_pairs = sum(counts)
-    indices = np.empty((2, n_pairs), dtype=np.int32)
-    shifts = np.empty((n_pairs, 3), dtype=np.int32)
-    vectors = np.empty((n_pairs, 3), dtype=np.float64)
-    end = 0
-    for (pair, shift, vector, _), offset, count in zip(found, offsets, counts):
-        here = slice(end, end := end + count)
-        np.add(pair.T, offset, out=indices[:, here], casting="unsafe")
-        shifts[here], vectors[here] = shift, vector
+def _concatenate(batch: Batch, found: list[tuple[np.ndarray, ...]]) -> Pairs:
+    nothing = (np.empty((0, 2), np.int32), np.empty((0, 3), np.int32), np.empty((0, 3), np.float64))
+    pairs, shifts, vectors = (np.concatenate(parts) for parts in zip(*found)) if found else nothing
+    first, second = np.ascontiguousarray(pairs.T)
     device = batch.positions.device
     return Pairs(
-        first=torch.from_numpy(indices[0]).to(device),
-        second=torch.from_numpy(indices[1]).to(device),
+        first=torch.from_numpy(first).to(device),
+        second=torch.from_numpy(second).to(device),
         shifts=torch.from_numpy(shifts).to(device),
         vectors=torch.from_numpy(vectors).to(device, batch.positions.dtype),
     )
