@@ -53,7 +53,19 @@ def energy_arguments(x, diagonal=True):
     )  # fmt: skip
 
 
-@pytest.fixture(params=[(4, 3), (6, 8), (2, 5), (9, 1)], ids=lambda p: f"l{p[0]}n{p[1]}")
+def everything(road, x):
+    """What the operators of the expansion and the energy give, by the ``road`` of native or reference kernels."""
+    c = road.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
+    grad = torch.randn(c.shape, generator=torch.Generator().manual_seed(1), dtype=c.dtype)
+    return [
+        c,
+        road.expand_vjp(grad, x.vectors, x.starts, *radial(x)),
+        road.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
+        *road.soap_energy(*energy_arguments(x)),
+    ]
+
+
+@pytest.fixture(params=[(4, 3), (6, 8), (2, 5), (9, 1), (7, 10), (0, 2)], ids=lambda p: f"l{p[0]}n{p[1]}")
 def random_system(request):
     l_max, n_max = request.param
     return neighbourhoods(l_max=l_max, n_max=n_max)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from ketmap_ops import backend, reference
 
-from .conftest import energy_arguments, neighbourhoods, radial
+from .conftest import energy_arguments, everything, neighbourhoods, radial
 
 pytestmark = pytest.mark.skipif(not backend().startswith("native"), reason=f"no native kernels: {backend()}")
 
@@ -26,21 +26,7 @@ def test_group_is_the_same(random_system):
 
 
 def test_operators_agree_with_the_reference(random_system):
-    x = random_system
-    c = ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
-    assert_close(c, reference.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight))
-    g = torch.randn(c.shape, generator=torch.Generator().manual_seed(1), dtype=c.dtype)
-    assert_close(
-        ops.expand_vjp(g, x.vectors, x.starts, *radial(x)),
-        reference.expand_vjp(g, x.vectors, x.starts, *radial(x)),
-    )
-    assert_close(
-        ops.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
-        reference.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
-    )
-    for got, expected in zip(
-        ops.soap_energy(*energy_arguments(x)), reference.soap_energy(*energy_arguments(x)), strict=True
-    ):
+    for got, expected in zip(everything(ops, random_system), everything(reference, random_system), strict=True):
         assert_close(got, expected)
 
 
@@ -58,20 +44,12 @@ def test_float32_is_close_to_float64():
 
 def test_any_number_of_threads_gives_the_same_bits():
     x = neighbourhoods(n_atoms=60, n_pairs=600)
-    g = torch.randn(60, 3, 25, 3, dtype=torch.float64)
     results = []
     threads = torch.get_num_threads()
     try:
         for n in (1, 2, 3):
             torch.set_num_threads(n)
-            results.append(
-                [
-                    *ops.group(*x.half, *x.places),
-                    ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight),
-                    ops.expand_vjp(g, x.vectors, x.starts, *radial(x)),
-                    *ops.soap_energy(*energy_arguments(x)),
-                ]
-            )
+            results.append([*ops.group(*x.half, *x.places), *everything(ops, x)])
     finally:
         torch.set_num_threads(threads)
     for other in results[1:]:
@@ -81,10 +59,9 @@ def test_any_number_of_threads_gives_the_same_bits():
 INSTRUCTION_SET = """
 import sys, torch, ketmap_ops as ops
 sys.path.insert(0, sys.argv[1])
-from conftest import energy_arguments, neighbourhoods, radial
+from conftest import everything, neighbourhoods
 x = neighbourhoods(l_max=6, n_max=8)
-results = [ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight), *ops.soap_energy(*energy_arguments(x))]
-torch.save([ops.backend(), results], sys.argv[2])
+torch.save([ops.backend(), everything(ops, x)], sys.argv[2])
 """
 
 
@@ -98,9 +75,7 @@ def test_instruction_sets_agree(name, tmp_path):
     assert run.returncode == 0, run.stderr
     used, results = torch.load(file, weights_only=True)
     assert used == f"native ({name})"
-    x = neighbourhoods(l_max=6, n_max=8)
-    expected = [reference.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)]
-    for got, wanted in zip(results, [*expected, *reference.soap_energy(*energy_arguments(x))], strict=True):
+    for got, wanted in zip(results, everything(reference, neighbourhoods(l_max=6, n_max=8)), strict=True):
         assert_close(got, wanted)
 
 

@@ -3,15 +3,6 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
-#include "kernels.hpp"
-
-#define KETMAP_DECLARE(isa) namespace isa { template <class T> const ketmap::Kernels<T> &kernels(); }
-KETMAP_DECLARE(generic)
-#ifdef KETMAP_X86
-KETMAP_DECLARE(avx2)
-KETMAP_DECLARE(avx512)
-#endif
-#undef KETMAP_DECLARE
 
 namespace ketmap {
 
@@ -33,12 +24,30 @@ inline const std::string &instruction_set() {
     return chosen;
 }
 
-template <class T> const Kernels<T> &kernels() {
-#ifdef KETMAP_X86
-    if (instruction_set() == "avx512") return avx512::kernels<T>();
-    if (instruction_set() == "avx2") return avx2::kernels<T>();
-#endif
-    return generic::kernels<T>();
-}
-
 } // namespace ketmap
+
+// Declares ketmap::name<T>(): the Table<T> of this machine. Every instruction set defines its own name<T>() in
+// kernels.cpp or the like. To stand outside namespaces.
+#define KETMAP_DECLARE(isa, Table, name)                                                                               \
+    namespace isa {                                                                                                    \
+    template <class T> const ketmap::Table<T> &name();                                                                 \
+    }
+#ifdef KETMAP_X86
+#define KETMAP_DISPATCH(Table, name)                                                                                   \
+    KETMAP_DECLARE(generic, Table, name)                                                                               \
+    KETMAP_DECLARE(avx2, Table, name)                                                                                  \
+    KETMAP_DECLARE(avx512, Table, name)                                                                                \
+    namespace ketmap {                                                                                                 \
+    template <class T> const Table<T> &name() {                                                                        \
+        if (instruction_set() == "avx512") return avx512::name<T>();                                                   \
+        if (instruction_set() == "avx2") return avx2::name<T>();                                                       \
+        return generic::name<T>();                                                                                     \
+    }                                                                                                                  \
+    }
+#else
+#define KETMAP_DISPATCH(Table, name)                                                                                   \
+    KETMAP_DECLARE(generic, Table, name)                                                                               \
+    namespace ketmap {                                                                                                 \
+    template <class T> const Table<T> &name() { return generic::name<T>(); }                                           \
+    }
+#endif

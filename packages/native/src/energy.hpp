@@ -1,5 +1,6 @@
-// E_i = Σ_l Σ_m c_lm^T Q_l c_lm and its gradient, fused with the expansion: a few centres of one kind at a time, so that
-// everything between positions and pair gradients stays in the cache and the harmonics and radial functions serve both ways.
+// E_i = Σ_l Σ_m c_lm^T Q_l c_lm and its gradient, fused with the expansion: a few centres of one kind at a time, so
+// that everything between positions and pair gradients stays in the cache and the harmonics and radial functions serve
+// both ways.
 #pragma once
 #include <algorithm>
 #include <deque>
@@ -50,14 +51,15 @@ template <class T> struct EnergyKernel {
     static constexpr int block_size = ketmap::energy_block;
     const ketmap::SoapEnergy<T> &s;
     Expansion<T> e;
-    int size;                                 // channel * padded n
+    int size;                            // channel * padded n
     buffer<T> self, quadratic, energies; // energies: [l][centre of the block][m][lane]
     buffer<T> C, X;                      // [l][centre of the block][m][channel][n padded]
     std::deque<Neighborhood<T>> hoods;
 
     explicit EnergyKernel(const ketmap::SoapEnergy<T> &s)
-        : s(s), e(expansion(s.radial, s.n_channels)), size(s.n_channels * e.n_pad), self(self_density(e, s.center_weight)),
-          energies(size_t(block_size) * e.n_lm * lanes<T>), C(size_t(block_size) * e.size()), X(C.size()) {
+        : s(s), e(expansion(s.radial, s.n_channels)), size(s.n_channels * e.n_pad),
+          self(self_density(e, s.center_weight)), energies(size_t(block_size) * e.n_lm * lanes<T>),
+          C(size_t(block_size) * e.size()), X(C.size()) {
         for (int g = 0; g < block_size; g++) hoods.emplace_back(e);
     }
 
@@ -100,7 +102,8 @@ template <class T> struct EnergyKernel {
         for (int g = 0; g < count; g++) expand(begin + g, g);
         std::fill(energies.begin(), energies.end(), T(0));
         for (int l = 0; l <= e.l_max; l++) {
-            quadratic_product<T>(count * (2 * l + 1), degree(C, l), form(s.kind[begin], l), degree(X, l), size, &energies[block_size * l * l * lanes<T>]);
+            quadratic_product<T>(count * (2 * l + 1), degree(C, l), form(s.kind[begin], l), degree(X, l), size,
+                                 &energies[block_size * l * l * lanes<T>]);
         }
         for (int g = 0; g < count; g++) {
             vec_t<T> energy{};
@@ -120,7 +123,8 @@ template <class T> struct EnergyKernel {
                     const T *c = degree(C, l, g) + a * e.n_pad + n;
                     T square = 0;
                     for (int m = 0; m < 2 * l + 1; m++) square += c[m * size] * c[m * size];
-                    s.diagonal[((i * s.n_channels + a) * (e.l_max + 1) + l) * e.n_max + n] = square / std::sqrt(T(2 * l + 1));
+                    s.diagonal[((i * s.n_channels + a) * (e.l_max + 1) + l) * e.n_max + n] =
+                        square / std::sqrt(T(2 * l + 1));
                 }
     }
 

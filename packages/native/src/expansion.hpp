@@ -20,9 +20,8 @@ template <class T> buffer<T> self_density(const Expansion<T> &e, double weight) 
     return values;
 }
 
-template <class T>
-void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own, double center_weight,
-            T *c, int64_t begin, int64_t end) {
+template <class T> void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own,
+                               double center_weight, T *c, int64_t begin, int64_t end) {
     const Expansion<T> e = expansion(table, pairs.n_channels);
     const auto self = self_density(e, center_weight);
     Neighborhood<T> hood(e);
@@ -37,13 +36,13 @@ void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, 
         if (own[i] >= 0)
             for (int n = 0; n < e.n_max; n++) padded[own[i] * e.channel_size() + n] += self[n];
         if (padded != out)
-            for (int64_t k = 0; k < rows; k++) std::memcpy(out + k * e.n_max, padded + k * e.n_pad, e.n_max * sizeof(T));
+            for (int64_t k = 0; k < rows; k++)
+                std::memcpy(out + k * e.n_max, padded + k * e.n_pad, e.n_max * sizeof(T));
     }
 }
 
-template <class T>
-void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const T *grad, T *grad_vectors,
-                int64_t begin, int64_t end) {
+template <class T> void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const T *grad,
+                                   T *grad_vectors, int64_t begin, int64_t end) {
     const Expansion<T> e = expansion(table, pairs.n_channels);
     Neighborhood<T> hood(e);
     buffer<T> scratch(e.n_pad == e.n_max ? 0 : e.size(), T(0));
@@ -61,14 +60,14 @@ void expand_vjp(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pai
         for (int a = 0; a < e.n_channels; a++)
             if (hood.begin[a] < hood.begin[a + 1]) {
                 hood.prepare(dense(e, G, a));
-                hood.pull_back_channel(a, [&](int p, const T *g) { std::memcpy(grad_vectors + 3 * hood.pair[p], g, 3 * sizeof(T)); });
+                hood.pull_back_channel(
+                    a, [&](int p, const T *g) { std::memcpy(grad_vectors + 3 * hood.pair[p], g, 3 * sizeof(T)); });
             }
     }
 }
 
-template <class T>
-void expand_jacobian(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, T *jacobian, int64_t begin,
-                     int64_t end) {
+template <class T> void expand_jacobian(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, T *jacobian,
+                                        int64_t begin, int64_t end) {
     const Expansion<T> e = expansion(table, pairs.n_channels);
     Neighborhood<T> hood(e);
     buffer<T> scratch(3 * e.channel_size());

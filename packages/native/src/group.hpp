@@ -21,8 +21,8 @@ struct Places {
     }
 };
 
-// A full pair before its data are copied: its neighbour in the high half, and in the low half its origin: twice the half
-// pair, plus one if that one is turned round. Sorting these numbers sorts by neighbour.
+// A full pair before its data are copied: its neighbour in the high half, and in the low half its origin: twice the
+// half pair, plus one if that one is turned round. Sorting these numbers sorts by neighbour.
 using Entry = uint64_t;
 inline Entry entry(int32_t neighbor, int64_t origin) { return uint64_t(uint32_t(neighbor)) << 32 | uint64_t(origin); }
 inline int32_t neighbor_of(Entry e) { return int32_t(e >> 32); }
@@ -42,8 +42,8 @@ void visit_ends(const HalfPairs<T> &half, const Places &places, int64_t begin, i
 
 // Entries of each segment, not yet sorted: starts [segment + 1], entries [pair]. Each part of the list is counted, then
 // written, by itself; `parallel(n, f)` calls f(part) for all parts.
-template <class T, class Parallel>
-std::vector<Entry> distribute(const HalfPairs<T> &half, const Places &places, int64_t *starts, int n_parts, const Parallel &parallel) {
+template <class T, class Parallel> std::vector<Entry>
+distribute(const HalfPairs<T> &half, const Places &places, int64_t *starts, int n_parts, const Parallel &parallel) {
     const int64_t n = places.n_segments;
     std::vector<uint32_t> next(n_parts * n, 0); // [part, segment]: count, then place of the next entry
     auto part_of = [&](int part, const auto &visit) {
@@ -61,7 +61,9 @@ std::vector<Entry> distribute(const HalfPairs<T> &half, const Places &places, in
     }
     starts[n] = total;
     std::vector<Entry> entries(total);
-    parallel(n_parts, [&](int part) { part_of(part, [&](int64_t segment, Entry e) { entries[next[part * n + segment]++] = e; }); });
+    parallel(n_parts, [&](int part) {
+        part_of(part, [&](int64_t segment, Entry e) { entries[next[part * n + segment]++] = e; });
+    });
     return entries;
 }
 
@@ -75,9 +77,8 @@ template <class Less> void insertion_sort(Entry *begin, Entry *end, Less less) {
 }
 
 // Sorts the entries of segments [begin, end) and copies the data of their pairs; place[origin] is where each one went.
-template <class T>
-void arrange(const HalfPairs<T> &half, const int64_t *starts, Entry *entries, int32_t *neighbors, int32_t *shifts,
-             T *vectors, uint32_t *place, int64_t begin, int64_t end) {
+template <class T> void arrange(const HalfPairs<T> &half, const int64_t *starts, Entry *entries, int32_t *neighbors,
+                                int32_t *shifts, T *vectors, uint32_t *place, int64_t begin, int64_t end) {
     auto shift = [&](Entry e, int k) {
         const int32_t s = half.shifts[3 * (origin_of(e) / 2) + k];
         return origin_of(e) & 1 ? -s : s;
@@ -89,10 +90,8 @@ void arrange(const HalfPairs<T> &half, const int64_t *starts, Entry *entries, in
     };
     for (int64_t segment = begin; segment < end; segment++) {
         Entry *first = entries + starts[segment], *last = entries + starts[segment + 1];
-        if (last - first < 64)
-            insertion_sort(first, last, [](Entry a, Entry b) { return a < b; });
-        else
-            std::sort(first, last);
+        if (last - first < 64) insertion_sort(first, last, [](Entry a, Entry b) { return a < b; });
+        else std::sort(first, last);
         for (Entry *same = first; same < last;) {
             Entry *next = same + 1;
             while (next < last && neighbor_of(*next) == neighbor_of(*same)) next++;

@@ -36,7 +36,7 @@ template <class T> struct Harmonics {
         V c = broadcast<T>(1), s{};
         for (int m = 0; m <= last_l; m++) {
             V last{}, q = broadcast<T>(*next++);
-            for (int l = m; ; ) {
+            for (int l = m;;) {
                 T *middle = Y + (l * l + l) * lanes<T>;
                 if (m > 0) store<T>(middle - m * lanes<T>, q * s);
                 store<T>(middle + m * lanes<T>, q * c);
@@ -57,7 +57,7 @@ template <class T> struct Harmonics {
 // (from (∂x ± i∂y), ∂z of r^l Y_lm: Varshalovich, Moskalev, Khersonskii, section 5.8.3). At most two m have a given m'.
 template <class T> struct Ladder {
     struct Rung {
-        int row[2]; // l + m, of degree l
+        int row[2];  // l + m, of degree l
         T weight[2]; // zero: nothing
     };
     std::vector<Rung> rungs; // [m' of degree 0, 1 … l_max - 1][x, y, z]

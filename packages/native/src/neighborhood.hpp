@@ -27,7 +27,8 @@ template <class T> struct Expansion {
         }
         radial = {table, rows, n_l, n_pad, T(1 / spacing), {}};
         for (int l = 0; l < n_l; l++)
-            for (int j = 0; j < n_pad; j += lanes<T>) radial.shares.insert(radial.shares.end(), {T(1) / T(l > 0 ? l : 1), T(l > 0)});
+            for (int j = 0; j < n_pad; j += lanes<T>)
+                radial.shares.insert(radial.shares.end(), {T(1) / T(l > 0 ? l : 1), T(l > 0)});
     }
     Expansion(const Expansion &) = delete; // radial points into padded
     int channel_size() const { return n_lm * n_pad; }
@@ -51,12 +52,12 @@ template <class T> struct Neighborhood {
     using V = vec_t<T>;
     const Expansion<T> &e;
     int capacity = 0, n_pairs = 0;
-    std::vector<int> begin;    // [channel + 1]: first pair of each channel
-    std::vector<int64_t> pair; // [pair]: its place in the list
+    std::vector<int> begin;        // [channel + 1]: first pair of each channel
+    std::vector<int64_t> pair;     // [pair]: its place in the list
     buffer<T> x, y, z, r, inverse; // directions, distances and their inverses; zero at r = 0
-    buffer<T> Y, R;            // [block of pairs][lm][lane]; [pair][l][vector of n][R, K], see Radial
-    int parts = 1;             // 2 with gradients, for K
-    buffer<T> H, slopes;  // [lm of degree below l_max][x, y, z][n], see prepare; of block `sloped` [lm][x, y, z][lane]
+    buffer<T> Y, R;                // [block of pairs][lm][lane]; [pair][l][vector of n][R, K], see Radial
+    int parts = 1;                 // 2 with gradients, for K
+    buffer<T> H, slopes; // [lm of degree below l_max][x, y, z][n], see prepare; of block `sloped` [lm][x, y, z][lane]
     int sloped = -1;
 
     explicit Neighborhood(const Expansion<T> &e) : e(e), begin(e.n_channels + 1) {}
@@ -115,10 +116,13 @@ template <class T> struct Neighborhood {
         }
     }
 
-    const T *harmonic(int p) const { return &Y[size_t(p / lanes<T> * lanes<T>) * e.n_lm + p % lanes<T>]; } // [lm · lanes]
+    const T *harmonic(int p) const {
+        return &Y[size_t(p / lanes<T> * lanes<T>) * e.n_lm + p % lanes<T>];
+    } // [lm · lanes]
     const T *radial(int p, int l, int j) const { return &R[(size_t(p) * e.radial.size() + l * e.n_pad + j) * parts]; }
 
-    // Σ_p Y[lm][p] R[p][l][n] for `Count` consecutive lm from `first`, of degrees L … or, without Degrees, all of degree l
+    // Σ_p Y[lm][p] R[p][l][n] for `Count` consecutive lm from `first`, of degrees L … or, without Degrees, all of
+    // degree l
     template <bool Degrees, int Count> void tile(int channel, int j, int l, int first, const Rows<T> &rows) const {
         V sum[Count] = {};
         const int step = parts * e.n_pad;
@@ -146,13 +150,20 @@ template <class T> struct Neighborhood {
     void degree(int channel, int j, int l, int m, const Rows<T> &rows) const {
         const int first = l * l + m;
         switch (2 * l + 1 - m) {
-        case 1: return tile<false, 1>(channel, j, l, first, rows);
-        case 3: return tile<false, 3>(channel, j, l, first, rows);
-        case 5: return tile<false, 5>(channel, j, l, first, rows);
-        case 7: return tile<false, 7>(channel, j, l, first, rows);
-        case 9: return tile<false, 9>(channel, j, l, first, rows);
-        case 11: return tile<false, 11>(channel, j, l, first, rows);
-        case 13: return tile<false, 13>(channel, j, l, first, rows);
+        case 1:
+            return tile<false, 1>(channel, j, l, first, rows);
+        case 3:
+            return tile<false, 3>(channel, j, l, first, rows);
+        case 5:
+            return tile<false, 5>(channel, j, l, first, rows);
+        case 7:
+            return tile<false, 7>(channel, j, l, first, rows);
+        case 9:
+            return tile<false, 9>(channel, j, l, first, rows);
+        case 11:
+            return tile<false, 11>(channel, j, l, first, rows);
+        case 13:
+            return tile<false, 13>(channel, j, l, first, rows);
         default:
             tile<false, 8>(channel, j, l, first, rows);
             return degree(channel, j, l, m + 8, rows);
@@ -190,7 +201,8 @@ template <class T> struct Neighborhood {
             for (const auto *end = rung + 3 * (2 * l - 1); rung < end; rung++) {
                 const T *g0 = g + rung->row[0] * G.m_step, *g1 = g + rung->row[1] * G.m_step;
                 const V w0 = broadcast<T>(rung->weight[0]), w1 = broadcast<T>(rung->weight[1]);
-                for (int j = 0; j < n_pad; j += lanes<T>, h += lanes<T>) store<T>(h, w0 * load<T>(g0 + j) + w1 * load<T>(g1 + j));
+                for (int j = 0; j < n_pad; j += lanes<T>, h += lanes<T>)
+                    store<T>(h, w0 * load<T>(g0 + j) + w1 * load<T>(g1 + j));
             }
         }
     }

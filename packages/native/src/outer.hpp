@@ -5,15 +5,16 @@
 
 namespace KETMAP_ISA {
 
-template <class T>
-void expand_outer(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const T *left, T *output, int64_t begin, int64_t end) {
+template <class T> void expand_outer(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const T *left,
+                                     T *output, int64_t begin, int64_t end) {
     const auto e = expansion(table, pairs.n_channels);
     Neighborhood<T> hood(e);
     const int block = e.channel_size();
     std::vector<T> jacobian(3 * block), sum(9 * block);
     const int64_t size = 9 * int64_t(e.n_lm) * e.n_max;
     for (int64_t i = begin; i < end; i++) {
-        hood.gather(pairs.starts + i * e.n_channels, true, [&](int64_t p, T *v) { std::memcpy(v, pairs.vectors + 3 * p, 3 * sizeof(T)); });
+        hood.gather(pairs.starts + i * e.n_channels, true,
+                    [&](int64_t p, T *v) { std::memcpy(v, pairs.vectors + 3 * p, 3 * sizeof(T)); });
         hood.template functions<true>();
         for (int a = 0; a < e.n_channels; a++) {
             std::fill(sum.begin(), sum.end(), T(0));

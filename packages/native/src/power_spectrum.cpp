@@ -1,33 +1,13 @@
 // The power spectrum and its derivatives as torch operators.
 #include <vector>
+#include "arguments.hpp"
 #include "dispatch.hpp"
 #include "power_spectrum_kernels.hpp"
-#include "tensors.hpp"
 
-#define KETMAP_DECLARE(isa) namespace isa { template <class T> const ketmap::SpectrumKernels<T> &spectrum_kernels(); }
-KETMAP_DECLARE(generic)
-#ifdef KETMAP_X86
-KETMAP_DECLARE(avx2)
-KETMAP_DECLARE(avx512)
-#endif
-#undef KETMAP_DECLARE
+KETMAP_DISPATCH(SpectrumKernels, spectrum_kernels)
 
 namespace ketmap {
 namespace {
-
-template <class T> const SpectrumKernels<T> &spectrum_kernels() {
-#ifdef KETMAP_X86
-    if (instruction_set() == "avx512") return avx512::spectrum_kernels<T>();
-    if (instruction_set() == "avx2") return avx2::spectrum_kernels<T>();
-#endif
-    return generic::spectrum_kernels<T>();
-}
-
-template <class F> auto by_type(const Tensor &t, const char *op, const F &f) {
-    if (t.scalar_type() == ScalarType::Double) return f(double());
-    require(t.scalar_type() == ScalarType::Float, op, "expected float32 or float64");
-    return f(float());
-}
 
 int exact_root(int64_t square) {
     int root = 0;
@@ -47,24 +27,18 @@ template <class T> Spectrum<T> spectrum_of(const char *op, const Tensor &c, cons
     return s;
 }
 
-template <class T> RadialTable<T> radial_table(const char *op, const Tensor &table, double spacing, double cutoff, double width) {
-    const T *values = data<T>(op, "table", table, {-1, -1, -1});
-    require(table.size(0) >= 6 && table.size(1) >= 1 && table.size(1) <= 25, op, "'table' must be [row >= 6, l <= 24, n]");
-    return {values, int(table.size(0)), int(table.size(1)), int(table.size(2)), spacing, cutoff, width};
-}
-template <class T> RadialTable<T> radial_of(const char *op, const Spectrum<T> &s, const Tensor &table, double spacing, double cutoff, double width) {
+template <class T> RadialTable<T> radial_of(const char *op, const Spectrum<T> &s, const Tensor &table, double spacing,
+                                            double cutoff, double width) {
     const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
     require(radial.n_l == s.n_l && radial.n_max == s.n_max, op, "'c' and 'table' must have the same l and n");
     return radial;
 }
 
-template <class T> Pairs<T> pairs_of(const char *op, const Tensor &vectors, const Tensor &starts, int64_t segments, int64_t n_channels) {
-    Pairs<T> pairs{data<T>(op, "vectors", vectors, {-1, 3}), data<int64_t>(op, "starts", starts, {segments + 1}), int(n_channels)};
-    require(pairs.starts[segments] == vectors.size(0), op, "'starts' must end with the number of pairs");
+template <class T> Pairs<T> pairs_around(const char *op, const Tensor &c, const Tensor &vectors, const Tensor &starts) {
+    const auto pairs = pairs_of<T>(op, vectors, starts, c.size(0));
+    require(c.size(0) == 0 || pairs.n_channels == c.size(1), op,
+            "'c' and 'starts' must have the same centres and channels");
     return pairs;
-}
-template <class T> Pairs<T> pairs_of(const char *op, const Tensor &c, const Tensor &vectors, const Tensor &starts) {
-    return pairs_of<T>(op, vectors, starts, c.size(0) * c.size(1), c.size(1));
 }
 
 Tensor power_spectrum(Tensor c, Tensor place, int64_t n_rows) {
@@ -78,20 +52,22 @@ Tensor power_spectrum(Tensor c, Tensor place, int64_t n_rows) {
     });
 }
 
-Tensor power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor table, double spacing, double cutoff, double width,
-                               double center_weight, Tensor place, int64_t n_rows) {
+Tensor power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor table, double spacing, double cutoff,
+                               double width, double center_weight, Tensor place, int64_t n_rows) {
     return by_type(vectors, "power_spectrum_of_pairs", [&](auto zero) {
         using T = decltype(zero);
         const char *op = "power_spectrum_of_pairs";
-        const int64_t centers = own.size(0), n_channels = centers > 0 ? (starts.size(0) - 1) / centers : 0;
+        const int64_t centers = own.size(0), n_channels = channels(starts, centers);
         const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
-        const auto pairs = pairs_of<T>(op, vectors, starts, centers * n_channels, n_channels);
+        const auto pairs = pairs_of<T>(op, vectors, starts, centers);
         Spectrum<T> s{nullptr, int(n_channels), radial.n_l, radial.n_max, nullptr};
         s.place = data<int64_t>(op, "place", place, {centers, s.pairs()});
-        const int32_t *channel = data<int32_t>(op, "own", own, {centers});
+        const int32_t *channel = indices<int32_t>(op, "own", own, {centers}, -1, n_channels);
         Tensor p = empty(vectors, {n_rows, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(p);
-        parallel(centers, 8, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().of_pairs(s, radial, pairs, channel, center_weight, out, begin, end); });
+        parallel(centers, 8, [&](int64_t begin, int64_t end) {
+            spectrum_kernels<T>().of_pairs(s, radial, pairs, channel, center_weight, out, begin, end);
+        });
         return p;
     });
 }
@@ -112,27 +88,31 @@ Tensor power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int64_t n_rows) {
     return by_type(c, "power_spectrum_jvp", [&](auto zero) {
         using T = decltype(zero);
         const auto s = spectrum_of<T>("power_spectrum_jvp", c, place);
-        const T *d = data<T>("power_spectrum_jvp", "dc", dc, {c.size(0), s.n_channels, -1, int64_t(s.n_l) * s.n_l, s.n_max});
+        const T *d =
+            data<T>("power_spectrum_jvp", "dc", dc, {c.size(0), s.n_channels, -1, int64_t(s.n_l) * s.n_l, s.n_max});
         const int n_x = int(dc.size(2));
         Tensor result = empty(c, {n_rows, n_x, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(result);
-        parallel(c.size(0), 2, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().jvp(s, d, n_x, out, begin, end); });
+        parallel(c.size(0), 2,
+                 [&](int64_t begin, int64_t end) { spectrum_kernels<T>().jvp(s, d, n_x, out, begin, end); });
         return result;
     });
 }
 
-Tensor power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table, double spacing,
-                                double cutoff, double width, Tensor place, Tensor row_starts) {
+Tensor power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table,
+                                double spacing, double cutoff, double width, Tensor place, Tensor row_starts) {
     return by_type(c, "power_spectrum_positions", [&](auto zero) {
         using T = decltype(zero);
         const char *op = "power_spectrum_positions";
         const auto s = spectrum_of<T>(op, c, place);
-        const PositionRows<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_of<T>(op, c, vectors, starts),
-                                data<int32_t>(op, "neighbors", neighbors, {vectors.size(0)}), data<int32_t>(op, "centers", centers, {c.size(0)}),
-                                data<int64_t>(op, "row_starts", row_starts, {-1})};
+        const PositionRows<T> g{
+            radial_of<T>(op, s, table, spacing, cutoff, width), pairs_around<T>(op, c, vectors, starts),
+            data<int32_t>(op, "neighbors", neighbors, {vectors.size(0)}),
+            data<int32_t>(op, "centers", centers, {c.size(0)}), data<int64_t>(op, "row_starts", row_starts, {-1})};
         Tensor rows = empty(c, {g.row_starts[row_starts.size(0) - 1], 3, s.n_l, s.n_max, s.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(rows);
-        parallel(c.size(0), 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().positions(s, g, out, begin, end); });
+        parallel(c.size(0), 1,
+                 [&](int64_t begin, int64_t end) { spectrum_kernels<T>().positions(s, g, out, begin, end); });
         return rows;
     });
 }
@@ -144,23 +124,26 @@ Tensor power_spectrum_sums(Tensor dc, Tensor c, Tensor segments) {
         const auto s = spectrum_of<T>(op, c, nullptr);
         const T *d = data<T>(op, "dc", dc, {c.size(0), s.n_channels, -1, int64_t(s.n_l) * s.n_l, s.n_max});
         const int64_t *starts = data<int64_t>(op, "segments", segments, {-1}), n_segments = segments.size(0) - 1;
-        require(n_segments >= 0 && starts[0] >= 0 && starts[n_segments] <= c.size(0), op, "'segments' must cut the centre axis");
+        require(n_segments >= 0 && starts[0] >= 0 && starts[n_segments] <= c.size(0), op,
+                "'segments' must cut the centre axis");
         const int n_x = int(dc.size(2));
         Tensor sums = empty(c, {n_segments, n_x, packed_size(s.n_channels, s.n_l, s.n_max)}, scalar_type<T>);
         T *out = mutable_data<T>(sums);
-        parallel(n_segments * s.pairs(), 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().sums(s, d, n_x, starts, out, begin, end); });
+        parallel(n_segments * s.pairs(), 1,
+                 [&](int64_t begin, int64_t end) { spectrum_kernels<T>().sums(s, d, n_x, starts, out, begin, end); });
         return sums;
     });
 }
 
-Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor own, Tensor table,
-                             double spacing, double cutoff, double width) {
+Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor own,
+                             Tensor table, double spacing, double cutoff, double width) {
     return by_type(c, "power_spectrum_design", [&](auto zero) {
         using T = decltype(zero);
         const char *op = "power_spectrum_design";
         const auto s = spectrum_of<T>(op, c, nullptr);
         const int64_t atoms = c.size(0), n_pairs = vectors.size(0);
-        const int32_t *center_atoms = data<int32_t>(op, "centers", centers, {atoms}), *others = data<int32_t>(op, "neighbors", neighbors, {n_pairs}),
+        const int32_t *center_atoms = data<int32_t>(op, "centers", centers, {atoms}),
+                      *others = data<int32_t>(op, "neighbors", neighbors, {n_pairs}),
                       *kinds = data<int32_t>(op, "own", own, {atoms});
         std::vector<int32_t> center_of(atoms, -1), places(n_pairs);
         for (int64_t i = 0; i < atoms; i++) {
@@ -169,7 +152,8 @@ Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor nei
             center_of[center_atoms[i]] = int32_t(i);
         }
         for (int64_t p = 0; p < n_pairs; p++) places[p] = center_of[others[p]];
-        const Design<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_of<T>(op, c, vectors, starts), places.data(), center_atoms, kinds};
+        const Design<T> g{radial_of<T>(op, s, table, spacing, cutoff, width), pairs_around<T>(op, c, vectors, starts),
+                          places.data(), center_atoms, kinds};
         Tensor rows = empty(c, {atoms, 3, s.n_channels * packed_size(s.n_channels, s.n_l, s.n_max)}, scalar_type<T>);
         T *out = mutable_data<T>(rows);
         parallel(atoms, 1, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().design(s, g, out, begin, end); });
@@ -177,17 +161,21 @@ Tensor power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor nei
     });
 }
 
-Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tensor table, double spacing, double cutoff, double width) {
+Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tensor table, double spacing, double cutoff,
+                    double width) {
     return by_type(vectors, "expand_outer", [&](auto zero) {
         using T = decltype(zero);
         const char *op = "expand_outer";
-        const int64_t centers = own.size(0), n_channels = centers > 0 ? (starts.size(0) - 1) / centers : 0;
+        const int64_t centers = own.size(0), n_channels = channels(starts, centers);
         const T *rows = data<T>(op, "left", left, {vectors.size(0), 3});
         const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
-        const auto pairs = pairs_of<T>(op, vectors, starts, centers * n_channels, n_channels);
-        Tensor result = empty(vectors, {centers, n_channels, 3, 3, int64_t(radial.n_l) * radial.n_l, radial.n_max}, scalar_type<T>);
+        const auto pairs = pairs_of<T>(op, vectors, starts, centers);
+        Tensor result =
+            empty(vectors, {centers, n_channels, 3, 3, int64_t(radial.n_l) * radial.n_l, radial.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(result);
-        parallel(centers, 2, [&](int64_t begin, int64_t end) { spectrum_kernels<T>().outer(radial, pairs, rows, out, begin, end); });
+        parallel(centers, 2, [&](int64_t begin, int64_t end) {
+            spectrum_kernels<T>().outer(radial, pairs, rows, out, begin, end);
+        });
         return result;
     });
 }
@@ -197,13 +185,17 @@ Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tens
 
 STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
     m.def("power_spectrum(Tensor c, Tensor place, int n_rows) -> Tensor");
-    m.def("power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor table, float spacing, float cutoff, float width, float center_weight, Tensor place, int n_rows) -> Tensor");
+    m.def("power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor table, float spacing, float "
+          "cutoff, float width, float center_weight, Tensor place, int n_rows) -> Tensor");
     m.def("power_spectrum_vjp(Tensor grad, Tensor c, Tensor place) -> Tensor");
     m.def("power_spectrum_jvp(Tensor dc, Tensor c, Tensor place, int n_rows) -> Tensor");
-    m.def("power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor table, float spacing, float cutoff, float width, Tensor place, Tensor row_starts) -> Tensor");
-    m.def("expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tensor table, float spacing, float cutoff, float width) -> Tensor");
+    m.def("power_spectrum_positions(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor "
+          "table, float spacing, float cutoff, float width, Tensor place, Tensor row_starts) -> Tensor");
+    m.def("expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tensor table, float spacing, float "
+          "cutoff, float width) -> Tensor");
     m.def("power_spectrum_sums(Tensor dc, Tensor c, Tensor segments) -> Tensor");
-    m.def("power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor own, Tensor table, float spacing, float cutoff, float width) -> Tensor");
+    m.def("power_spectrum_design(Tensor c, Tensor vectors, Tensor starts, Tensor neighbors, Tensor centers, Tensor "
+          "own, Tensor table, float spacing, float cutoff, float width) -> Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(ketmap, CPU, m) {

@@ -1,5 +1,5 @@
-// The power spectrum p[ab][l][n1][n2] = f_ab (-1)^l/√(2l+1) Σ_m c[a][lm][n1] c[b][lm][n2] and its derivatives, one centre
-// at a time: its coefficients and their derivatives stay in the cache, the output is written once.
+// The power spectrum p[ab][l][n1][n2] = f_ab (-1)^l/√(2l+1) Σ_m c[a][lm][n1] c[b][lm][n2] and its derivatives, one
+// centre at a time: its coefficients and their derivatives stay in the cache, the output is written once.
 #pragma once
 #include <algorithm>
 #include "expansion.hpp"
@@ -16,8 +16,8 @@ template <class T> struct Products {
     std::vector<T> scales; // [l]: (-1)^l/√(2l+1)
 
     explicit Products(const ketmap::Spectrum<T> &s)
-        : s(s), n_lm(s.n_l * s.n_l), n_pad(round_up(s.n_max, lanes<T>)), channel(n_lm * n_pad), c(size_t(s.n_channels) * channel),
-          tile(size_t(s.n_l) * s.n_max * n_pad), scales(s.n_l) {
+        : s(s), n_lm(s.n_l * s.n_l), n_pad(round_up(s.n_max, lanes<T>)), channel(n_lm * n_pad),
+          c(size_t(s.n_channels) * channel), tile(size_t(s.n_l) * s.n_max * n_pad), scales(s.n_l) {
         for (int l = 0; l < s.n_l; l++) scales[l] = T((l % 2 ? -1 : 1) / std::sqrt(2 * l + 1.0));
     }
     int64_t rows() const { return int64_t(s.n_channels) * n_lm; }
@@ -25,11 +25,14 @@ template <class T> struct Products {
     const T *of(int a) const { return &c[size_t(a) * channel]; }
     static T unlike(int a, int b) { return a == b ? T(1) : T(std::sqrt(2.0)); }
 
-    template <int Terms, Write How> void write(const Factor<T> *factors, const std::vector<T> &scales, T weight, T *out) const {
+    template <int Terms, Write How>
+    void write(const Factor<T> *factors, const std::vector<T> &scales, T weight, T *out) const {
         for (int l = 0; l < s.n_l; l++) {
             Factor<T> here[Terms];
-            for (int t = 0; t < Terms; t++) here[t] = {factors[t].left + l * l * n_pad, factors[t].right + l * l * n_pad};
-            contract<T, Terms, How>(s.n_max, 2 * l + 1, here, n_pad, weight * scales[l], out + int64_t(l) * s.n_max * n_pad, n_pad);
+            for (int t = 0; t < Terms; t++)
+                here[t] = {factors[t].left + l * l * n_pad, factors[t].right + l * l * n_pad};
+            contract<T, Terms, How>(s.n_max, 2 * l + 1, here, n_pad, weight * scales[l],
+                                    out + int64_t(l) * s.n_max * n_pad, n_pad);
         }
     }
     // One row [l][n1][n2] of the output: the sum of products of factors [lm][n padded]
@@ -39,8 +42,7 @@ template <class T> struct Products {
             unpad(tile.data(), int64_t(s.n_l) * s.n_max, s.n_max, n_pad, out);
         } else if (reinterpret_cast<uintptr_t>(out) % vector_bytes == 0)
             write<Terms, Write::streamed>(factors, scales, weight, out);
-        else
-            write<Terms, Write::cached>(factors, scales, weight, out);
+        else write<Terms, Write::cached>(factors, scales, weight, out);
     }
     // Σ of derivatives of both factors: d[a] c[b] + c[a] d[b]
     void product_rule(const T *da, const T *db, int a, int b, T *out) {
@@ -71,15 +73,16 @@ template <class T> void spectrum_values(const ketmap::Spectrum<T> &s, T *p, int6
 }
 
 // The same from pairs, without storing the coefficients.
-template <class T>
-void spectrum_of_pairs(const ketmap::Spectrum<T> &s, const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own,
-                       double center_weight, T *p, int64_t begin, int64_t end) {
+template <class T> void spectrum_of_pairs(const ketmap::Spectrum<T> &s, const ketmap::RadialTable<T> &table,
+                                          const ketmap::Pairs<T> &pairs, const int32_t *own, double center_weight, T *p,
+                                          int64_t begin, int64_t end) {
     Products<T> products(s);
     const auto e = expansion(table, s.n_channels);
     const auto self = self_density(e, center_weight);
     Neighborhood<T> hood(e);
     for (int64_t i = begin; i < end; i++) {
-        hood.gather(pairs.starts + i * s.n_channels, false, [&](int64_t q, T *v) { std::memcpy(v, pairs.vectors + 3 * q, 3 * sizeof(T)); });
+        hood.gather(pairs.starts + i * s.n_channels, false,
+                    [&](int64_t q, T *v) { std::memcpy(v, pairs.vectors + 3 * q, 3 * sizeof(T)); });
         hood.template functions<false>();
         hood.coefficients(products.c.data());
         if (own[i] >= 0)
@@ -89,7 +92,8 @@ void spectrum_of_pairs(const ketmap::Spectrum<T> &s, const ketmap::RadialTable<T
     drain();
 }
 
-template <class T> void spectrum_vjp(const ketmap::Spectrum<T> &s, const T *grad, T *grad_c, int64_t begin, int64_t end) {
+template <class T>
+void spectrum_vjp(const ketmap::Spectrum<T> &s, const T *grad, T *grad_c, int64_t begin, int64_t end) {
     Products<T> products(s);
     const int n = s.n_max, n_pad = products.n_pad;
     std::vector<T> g(products.c.size()), rows(size_t(n) * n_pad), columns(size_t(n) * n_pad);
@@ -117,8 +121,10 @@ template <class T> void spectrum_vjp(const ketmap::Spectrum<T> &s, const T *grad
                             columns[j * n_pad + k] = scale * in[k * n + j];
                         }
                     const int first = l * l * n_pad;
-                    accumulate(products.of(b) + first, columns.data(), 2 * l + 1, &g[size_t(a) * products.channel + first]);
-                    accumulate(products.of(a) + first, rows.data(), 2 * l + 1, &g[size_t(b) * products.channel + first]);
+                    accumulate(products.of(b) + first, columns.data(), 2 * l + 1,
+                               &g[size_t(a) * products.channel + first]);
+                    accumulate(products.of(a) + first, rows.data(), 2 * l + 1,
+                               &g[size_t(b) * products.channel + first]);
                 }
         unpad(g.data(), products.rows(), n, n_pad, grad_c + i * s.size());
     }
@@ -136,7 +142,8 @@ void spectrum_jvp(const ketmap::Spectrum<T> &s, const T *dc, int n_x, T *dp, int
         for (int a = 0; a < s.n_channels; a++)
             for (int b = a; b < s.n_channels; b++, place++)
                 for (int x = 0; x < n_x && *place >= 0; x++)
-                    products.product_rule(&d[a * per_channel + x * products.channel], &d[b * per_channel + x * products.channel], a, b,
+                    products.product_rule(&d[a * per_channel + x * products.channel],
+                                          &d[b * per_channel + x * products.channel], a, b,
                                           dp + (*place * n_x + x) * s.row());
     }
     drain();
@@ -149,14 +156,16 @@ template <class T> struct PositionGradient {
     Products<T> products;
     Expansion<T> e;
     Neighborhood<T> hood;
-    std::vector<T> moved, pair, own;          // [3, lm, n] of a neighbour, of one of its images; [channel, 3, lm, n]
+    std::vector<T> moved, pair, own;         // [3, lm, n] of a neighbour, of one of its images; [channel, 3, lm, n]
     std::vector<std::vector<int32_t>> atoms; // [channel]: neighbours, each once, without the centre
 
     PositionGradient(const ketmap::Spectrum<T> &s, const ketmap::PositionRows<T> &g)
-        : s(s), g(g), products(s), e(expansion(g.radial, s.n_channels)), hood(e), moved(3 * products.channel), pair(3 * products.channel),
-          own(size_t(s.n_channels) * 3 * products.channel), atoms(s.n_channels) {}
+        : s(s), g(g), products(s), e(expansion(g.radial, s.n_channels)), hood(e), moved(3 * products.channel),
+          pair(3 * products.channel), own(size_t(s.n_channels) * 3 * products.channel), atoms(s.n_channels) {}
 
-    int64_t below(int a, int32_t atom) const { return std::lower_bound(atoms[a].begin(), atoms[a].end(), atom) - atoms[a].begin(); }
+    int64_t below(int a, int32_t atom) const {
+        return std::lower_bound(atoms[a].begin(), atoms[a].end(), atom) - atoms[a].begin();
+    }
     // Row of `atom` in the sample of channels a, b of centre `center`
     int64_t row(int64_t place, int a, int b, int32_t atom, int32_t center) const {
         return g.row_starts[place] + below(a, atom) + (a == b ? 0 : below(b, atom)) + (center < atom);
@@ -185,8 +194,7 @@ template <class T> struct PositionGradient {
                 T *out = rows + row(*place, a, b, atom, g.centers[i]) * 3 * s.row();
                 for (int k = 0; k < 3; k++, out += s.row()) {
                     const T *d = &moved[k * products.channel];
-                    if (a == b)
-                        products.product_rule(d, d, a, b, out);
+                    if (a == b) products.product_rule(d, d, a, b, out);
                     else {
                         const Factor<T> one[1] = {a == t ? Factor<T>{d, products.of(b)} : Factor<T>{products.of(a), d}};
                         products.row(one, Products<T>::unlike(a, b), out);
@@ -210,7 +218,8 @@ template <class T> struct PositionGradient {
                     while (q < hood.begin[t + 1] && hood.pair[q] < p) q++;
                     if (q == hood.begin[t + 1] || hood.pair[q] != p) continue; // beyond the cutoff
                     hood.jacobian(q, pair.data());
-                    for (int k = 0; k < 3 * products.channel; k += lanes<T>) store<T>(&moved[k], load<T>(&moved[k]) + load<T>(&pair[k]));
+                    for (int k = 0; k < 3 * products.channel; k += lanes<T>)
+                        store<T>(&moved[k], load<T>(&moved[k]) + load<T>(&pair[k]));
                 }
                 neighbor(i, t, atom, rows);
             }
@@ -220,13 +229,14 @@ template <class T> struct PositionGradient {
         for (int a = 0; a < s.n_channels; a++)
             for (int b = a; b < s.n_channels; b++, place++)
                 for (int k = 0; k < 3 && *place >= 0; k++)
-                    products.product_rule(&own[(size_t(a) * 3 + k) * products.channel], &own[(size_t(b) * 3 + k) * products.channel], a, b,
+                    products.product_rule(&own[(size_t(a) * 3 + k) * products.channel],
+                                          &own[(size_t(b) * 3 + k) * products.channel], a, b,
                                           rows + (row(*place, a, b, atom, atom) * 3 + k) * s.row());
     }
 };
 
-template <class T>
-void spectrum_positions(const ketmap::Spectrum<T> &s, const ketmap::PositionRows<T> &g, T *rows, int64_t begin, int64_t end) {
+template <class T> void spectrum_positions(const ketmap::Spectrum<T> &s, const ketmap::PositionRows<T> &g, T *rows,
+                                           int64_t begin, int64_t end) {
     PositionGradient<T> gradient(s, g);
     for (int64_t i = begin; i < end; i++) gradient.center(i, rows);
     drain();

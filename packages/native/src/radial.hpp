@@ -7,8 +7,8 @@ namespace KETMAP_ISA {
 
 // The six pieces of the cardinal quintic B-spline at t in [0, 1) and their derivatives: 120 B_k = Σ_p pieces[k][p] t^p
 template <class T> [[gnu::always_inline]] inline void bspline(vec_t<T> t, vec_t<T> *value, vec_t<T> *slope) {
-    constexpr T pieces[6][6] = {{1, -5, 10, -10, 5, -1},      {26, -50, 20, 20, -20, 5},  {66, 0, -60, 0, 30, -10},
-                                {26, 50, 20, -20, -20, 10}, {1, 5, 10, 10, 5, -5}, {0, 0, 0, 0, 0, 1}};
+    constexpr T pieces[6][6] = {{1, -5, 10, -10, 5, -1},    {26, -50, 20, 20, -20, 5}, {66, 0, -60, 0, 30, -10},
+                                {26, 50, 20, -20, -20, 10}, {1, 5, 10, 10, 5, -5},     {0, 0, 0, 0, 0, 1}};
     unrolled<6>([&](auto k) {
         value[k] = broadcast<T>(pieces[k][5] / 120);
         slope[k] = broadcast<T>(pieces[k][5] / 24);
@@ -68,8 +68,8 @@ template <class T> struct Radial {
         }
     }
 
-    // Of one pair, vector by vector of [l][n]: f R_l(r), and if Slope, after it K_l = (f R_l)'/l - f R_l/r (for l = 0 the
-    // derivative itself)
+    // Of one pair, vector by vector of [l][n]: f R_l(r), and if Slope, after it K_l = (f R_l)'/l - f R_l/r (for l = 0
+    // the derivative itself)
     template <bool Slope> void compute(const Weights &weights, int lane, T inverse_r, T *R) const {
         using V = vec_t<T>;
         const int row_size = size(); // copies of the members: stores to R may not change them

@@ -69,10 +69,10 @@ template <class T> inline T sum(vec_t<T> v) { return sum_lanes(v); }
 
 // f(0), f(1) … f(N - 1) with constants: arrays that they index stay in registers
 template <int N, class F> [[gnu::always_inline]] inline void unrolled(const F &f) {
-    [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) { (f(std::integral_constant<int, I>{}), ...); }
-    (std::make_integer_sequence<int, N>{});
+    [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+        (f(std::integral_constant<int, I>{}), ...);
+    }(std::make_integer_sequence<int, N>{});
 }
-
 
 // Memory for vectors: a load that straddles two cache lines costs twice. Not set to zero unless a value is given.
 template <class T> struct Aligned {

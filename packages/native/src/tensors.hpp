@@ -42,14 +42,16 @@ const T *data(const char *op, const char *name, const Tensor &t, std::initialize
         std::string expected, got;
         for (int64_t n : shape) expected += (n < 0 ? "any" : std::to_string(n)) + std::string(", ");
         for (int64_t k = 0; k < t.dim(); k++) got += std::to_string(t.size(k)) + ", ";
-        require(false, op, std::string("'") + name + "' must be a contiguous tensor of shape [" + expected + "] and of the type of the other arguments; got shape [" + got + "]");
+        require(false, op,
+                std::string("'") + name + "' must be a contiguous tensor of shape [" + expected +
+                    "] and of the type of the other arguments; got shape [" + got + "]");
     }
     return static_cast<const T *>(t.const_data_ptr());
 }
 
 // Data whose values are all in [lower, upper): they say where to read and write
-template <class T>
-const T *indices(const char *op, const char *name, const Tensor &t, std::initializer_list<int64_t> shape, int64_t lower, int64_t upper) {
+template <class T> const T *indices(const char *op, const char *name, const Tensor &t,
+                                    std::initializer_list<int64_t> shape, int64_t lower, int64_t upper) {
     const T *values = data<T>(op, name, t, shape);
     T smallest = T(lower), largest = T(lower);
     for (int64_t k = 0; k < t.numel(); k++) {
@@ -57,8 +59,8 @@ const T *indices(const char *op, const char *name, const Tensor &t, std::initial
         largest = values[k] > largest ? values[k] : largest;
     }
     require(t.numel() == 0 || (smallest >= lower && largest < upper), op,
-            std::string("'") + name + "' must be in [" + std::to_string(lower) + ", " + std::to_string(upper) + "); got " +
-                std::to_string(smallest < lower ? smallest : largest));
+            std::string("'") + name + "' must be in [" + std::to_string(lower) + ", " + std::to_string(upper) +
+                "); got " + std::to_string(smallest < lower ? smallest : largest));
     return values;
 }
 
