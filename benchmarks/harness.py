@@ -44,7 +44,9 @@ def options(description: str, **defaults) -> argparse.Namespace:
 def alternate(seconds: float, **functions: Callable[[], object]) -> dict[str, float]:
     """Median seconds of each function, run in turns after a warm-up, for ``seconds`` and at least 3 rounds.
 
-    Every round starts with another function. ``seconds`` = 0: a single round.
+    Every round starts with another function. Each timed call follows one of the same function, which leaves caches
+    and memory as repeated use does: where a machine hands freed memory back to its host, the first large result after
+    a pause costs several times the computation. ``seconds`` = 0: a single round.
     """
     for function in functions.values():
         function()
@@ -52,6 +54,7 @@ def alternate(seconds: float, **functions: Callable[[], object]) -> dict[str, fl
     names, start, rounds = list(functions), time.perf_counter(), 0
     while rounds < 1 or (seconds > 0 and (rounds < 3 or time.perf_counter() - start < seconds)):
         for name in names[rounds % len(names) :] + names[: rounds % len(names)]:
+            functions[name]()
             before = time.perf_counter()
             functions[name]()
             times[name].append(time.perf_counter() - before)

@@ -44,9 +44,10 @@ def main():
         "neighbour pairs": lambda: engine.pairs(batch),
         "grouping of pairs": lambda: engine.environments(batch, pairs=pairs),
     }
+    expansion, spectrum = peers.expansions()[0], peers.power_spectra()[0]
     whole = {
-        "whole call: spherical expansion to TensorMap": lambda: peers.expansions()[0].compute(atoms),
-        "whole call: power spectrum to TensorMap": lambda: peers.power_spectra()[0].compute(atoms),
+        "whole call: spherical expansion to TensorMap": lambda: expansion.compute(atoms),
+        "whole call: power spectrum to TensorMap": lambda: spectrum.compute(atoms),
         "whole call: step through ASE": step,
     }
     for name, function in (kernels | whole).items():
