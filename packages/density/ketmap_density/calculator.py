@@ -6,15 +6,12 @@ from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincide
 from ketmap_core.errors import coincident_message
 
 from .assembly import KEYS, Assembly
-from .basis import Basis
-from .cutoff import Cutoff
-from .density import Density
+from .base import DensityCalculator
 from .expansion import Expansion
-from .hypers import complete
 from .selection import Selection, check_gradients
 
 
-class SphericalExpansion:
+class SphericalExpansion(DensityCalculator):
     """Expansion of the neighbour density around every atom, ⟨a n l m|ρ_i⟩, with featomic's names and values.
 
     Keys ``o3_lambda, o3_sigma, center_type, neighbor_type``; samples ``system, atom``: the centres of that
@@ -33,30 +30,6 @@ class SphericalExpansion:
     >>> tensor.block(dict(o3_lambda=1, center_type=6, neighbor_type=1)).shape
     (1, 3, 4)
     """
-
-    def __init__(self, *, cutoff: Cutoff = None, density: Density = None, basis: Basis = None, **misspelt):
-        complete("SphericalExpansion", misspelt, cutoff=cutoff, density=density, basis=basis)
-        self.expansion = Expansion(cutoff, density, basis)
-
-    @property
-    def cutoff(self) -> Cutoff:
-        return self.expansion.cutoff
-
-    @property
-    def density(self) -> Density:
-        return self.expansion.density
-
-    @property
-    def basis(self) -> Basis:
-        return self.expansion.basis
-
-    def to_dict(self) -> dict:
-        """Hyper-parameters in featomic's nested spelling."""
-        return self.expansion.to_dict()
-
-    @classmethod
-    def from_dict(cls, given: dict) -> "SphericalExpansion":
-        return cls(**given)
 
     def compute(
         self,

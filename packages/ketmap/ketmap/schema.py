@@ -56,10 +56,13 @@ def settings_of(kind: type) -> type[Built]:
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:  # taken only to complain about misspelt names
             continue
-        default = ... if parameter.default is parameter.empty else parameter.default
+        default, hint = parameter.default, hints[name]
+        # calculators have None there, so that they themselves can say what is missing
+        if default is parameter.empty or (default is None and isinstance(hint, type) and issubclass(hint, Hypers)):
+            default = ...
         if isinstance(default, Hypers):
             default = settings_of(type(default)).model_validate(default.to_dict())
-        fields[name] = (_nested(hints[name]), default)
+        fields[name] = (_nested(hint), default)
     for name in getattr(kind, "_absent", ()):  # featomic's, which may be there but must be null
         fields[name] = (None, pydantic.Field(None, exclude=True))
     made = pydantic.create_model(kind.__name__, __base__=Built, __doc__=kind.__doc__, **fields)

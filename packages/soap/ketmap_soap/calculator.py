@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import torch
 from ketmap_core import as_batch, stamp
-from ketmap_density import Cutoff, Expansion
-from ketmap_density.basis import Basis
+from ketmap_density.base import DensityCalculator
 from ketmap_density.calculator import find_checked_pairs
-from ketmap_density.density import Density
 from ketmap_density.selection import Selection, check_gradients
 
 from .assembly import Assembly, choose_keys
@@ -16,7 +14,7 @@ from .potential import Potential
 from .weights import KEYS, PROPERTIES, n_columns, tensor_to_weights, weights_to_tensor
 
 
-class SoapPowerSpectrum:
+class SoapPowerSpectrum(DensityCalculator):
     """SOAP power spectrum: the rotational invariants of second order of the neighbour density, as in featomic.
 
     p[ab, l, n1, n2] = f_ab (−1)^l/√(2l+1) Σ_m ⟨a n1 l m|ρ_i⟩ ⟨b n2 l m|ρ_i⟩ for neighbour types a ≤ b, with
@@ -39,29 +37,6 @@ class SoapPowerSpectrum:
     >>> tensor.block(dict(center_type=1, neighbor_1_type=1, neighbor_2_type=6)).shape
     (4, 48)
     """
-
-    def __init__(self, *, cutoff: Cutoff, density: Density, basis: Basis):
-        self.expansion = Expansion(cutoff, density, basis)
-
-    @property
-    def cutoff(self) -> Cutoff:
-        return self.expansion.cutoff
-
-    @property
-    def density(self) -> Density:
-        return self.expansion.density
-
-    @property
-    def basis(self) -> Basis:
-        return self.expansion.basis
-
-    def to_dict(self) -> dict:
-        """Hyper-parameters in featomic's nested spelling."""
-        return self.expansion.to_dict()
-
-    @classmethod
-    def from_dict(cls, given: dict) -> "SoapPowerSpectrum":
-        return cls(**given)
 
     def compute(
         self,
