@@ -187,10 +187,17 @@ def test_interrupted_training_leaves_nothing(place, config):
     command = [sys.executable, "-m", "ketmap.cli", "train", "train.yaml", "-o", "runs/one"]
     environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     with subprocess.Popen(
-        command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command,
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # whoever runs the tests in the background may have told them, and so their children, to ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout.readline().startswith("structures:")
-        time.sleep(0.5)
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors

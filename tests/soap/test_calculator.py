@@ -213,3 +213,10 @@ def test_same_bits_for_any_number_of_threads(hypers):
     finally:
         torch.set_num_threads(threads)
     assert metatensor.equal(found[0], found[1]) and metatensor.equal(found[0], found[2])
+
+
+def test_misspelt_and_missing_hyper_parameters_are_named():
+    with pytest.raises(ValueError, match="unknown hyper-parameter of SoapPowerSpectrum 'cutof'; did you mean 'cutoff'"):
+        SoapPowerSpectrum(cutof=1.0)
+    with pytest.raises(ValueError, match="SoapPowerSpectrum needs cutoff, density, basis; missing: cutoff"):
+        SoapPowerSpectrum()
