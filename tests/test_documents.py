@@ -14,12 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
-PACKAGES = ("core", "ops", "density", "soap", "linear", "ase", "testing")
+PACKAGES = sorted(path.name for path in (ROOT / "packages").glob("*/ketmap_*") if path.name != "ketmap_native")
 
 
 def modules():
     """All modules of all packages; the commands' data folder holds a script, not a module."""
-    for name in ("ketmap", *(f"ketmap_{package}" for package in PACKAGES)):
+    for name in ("ketmap", *PACKAGES):
         package = importlib.import_module(name)
         yield name
         for module in pkgutil.walk_packages(package.__path__, name + "."):
