@@ -4,7 +4,7 @@ import ketmap_core
 import metatensor
 import numpy as np
 import pytest
-from ketmap_core import info, load_tensor, save_tensor, stamp
+from ketmap_core import canonicalize, derive, info, load_tensor, save_tensor, stamp
 from ketmap_core.files import pack_tensor, unpack_tensor
 from metatensor import Labels, TensorBlock, TensorMap
 
@@ -59,3 +59,79 @@ def test_files_keep_it(tmp_path, torch):
 def test_hypers_that_no_file_can_hold():
     with pytest.raises(TypeError, match=r"hyper-parameters of X .*JSON"):
         stamp(tensor(), calculator="X", hypers={"radial": object()})
+
+
+# ---------------------------------------------------------------------------- what was done to it
+
+
+def soap(torch=False, **changes):
+    return stamp(tensor(torch), **{"calculator": "SoapPowerSpectrum", "hypers": HYPERS, **changes})
+
+
+@pytest.mark.parametrize("torch", [False, True])
+def test_what_was_done_is_listed_and_goes_through_files(tmp_path, torch):
+    source = soap(torch)
+    source.set_info("note", "of mine")
+    once = derive(tensor(torch), "standardize", source, {"axis": 0})
+    twice = derive(tensor(torch), "contract", [once], {"n": 4})
+    save_tensor(tmp_path / "a.mts", twice)
+    found = info(load_tensor(tmp_path / "a.mts", torch=torch))
+    assert found.pop("history") == [
+        {"operation": "standardize", "hypers": {"axis": 0}},
+        {"operation": "contract", "hypers": {"n": 4}},
+    ]
+    before = info(source)
+    assert len({found.pop("hash"), info(once)["hash"], before.pop("hash")}) == 3
+    assert found == before and found["note"] == "of mine"
+
+
+def test_sources_that_agree_are_told_once():
+    result = derive(tensor(), "join", [soap(), soap(), soap()], same_features=True)
+    assert info(result) == {**info(soap()), "history": [{"operation": "join", "hypers": {}}]}
+
+
+def test_sources_that_differ_are_told_apart():
+    first, second = soap(), derive(tensor(), "align", soap(calculator="LodeSphericalExpansion"))
+    for source, note in ((first, "one"), (second, "other")):
+        source.set_info("note", note)
+    product = derive(tensor(), "cg_product", [first, second, first], {"max_angular": 3})
+    found = info(product)
+    assert "calculator" not in found and "note" not in found
+    assert found["hypers"] == HYPERS and found["units"] == info(first)["units"]  # what they share is kept
+    (step,) = found["history"]
+    assert [source["calculator"] for source in step["sources"]] == ["SoapPowerSpectrum", "LodeSphericalExpansion"]
+    assert step["sources"][1]["history"] == [{"operation": "align", "hypers": {}}]
+
+
+def test_hash_follows_from_sources_operation_and_hypers():
+    def digest(operation="product", sources=None, **options):
+        return info(derive(tensor(), operation, sources or [soap(), soap(hypers={})], **options))["hash"]
+
+    assert digest() == digest()
+    others = [digest("sum"), digest(hypers={"a": 1}), digest(sources=[soap(hypers={}), soap()]), digest(sources=soap())]
+    assert len({digest(), *others}) == 5
+    assert digest(sources=soap(), same_features=True) == info(soap())["hash"]
+    assert digest(same_features=True) not in (info(soap())["hash"], info(soap(hypers={}))["hash"])
+    assert "hash" not in info(derive(tensor(), "product", [soap(), tensor()]))  # nobody knows what that was
+
+
+def test_sources_that_say_nothing():
+    assert info(derive(tensor(), "join", [tensor(), tensor()])) == {"history": [{"operation": "join", "hypers": {}}]}
+
+
+def test_derivations_that_cannot_be():
+    with pytest.raises(ValueError, match="join: expected at least one source, got none"):
+        derive(tensor(), "join", [])
+    with pytest.raises(TypeError, match=r"hyper-parameters of product .*JSON"):
+        derive(tensor(), "product", soap(), {"with": object()})
+    with pytest.raises(ValueError, match="sum: sources are in different units of energy, eV and Ha"):
+        derive(tensor(), "sum", [soap(), soap(units={"energy": "Ha"})])
+
+
+def test_canonical_names_are_a_step_where_there_was_something_to_do():
+    block = TensorBlock(np.ones((1, 1)), Labels.range("structure", 1), [], Labels.range("n", 1))
+    source = stamp(TensorMap(Labels.range("species_center", 1), [block]), calculator="X")
+    once = canonicalize(source)
+    step = {"operation": "canonicalize", "hypers": {"equivariant": False}}
+    assert info(once) == {**info(source), "history": [step]}
+    assert info(canonicalize(once)) == info(once)

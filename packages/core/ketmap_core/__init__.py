@@ -12,7 +12,7 @@ from .errors import (
 )
 from .files import load_archive, load_tensor, save_archive, save_tensor, write_atomic
 from .pairs import Pairs, coincident, find_pairs
-from .provenance import info, stamp
+from .provenance import derive, info, stamp
 from .read import read
 from .structures import Batch, as_batch
 
@@ -30,6 +30,7 @@ __all__ = [
     "canonicalize",
     "check",
     "coincident",
+    "derive",
     "find_pairs",
     "info",
     "load_archive",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from .names import contract_name
+from .provenance import derive
 from .tensors import as_numpy, library
 
 # featomic's data are [row, column] of the strain and [cell vector, Cartesian] of the cell, as finite
@@ -15,7 +16,8 @@ _SWAPPED = {("xyz_2", "xyz_1"): ("xyz_1", "xyz_2"), ("xyz", "abc"): ("abc", "xyz
 
 
 def canonicalize(tensor: Any, equivariant: bool = False) -> Any:
-    """The same numbers under the names of the exchange contract; ``info`` is kept.
+    """The same numbers under the names of the exchange contract; ``info`` is kept, and
+    its ``history`` says that this was done, where anything had to be.
 
     Put right are: names of rascaline, early featomic and torch-spex (``species_center``, ``atom_type``,
     ``structure``, ``spherical_harmonics_l``, ``direction`` …); featomic's labels of strain gradients
@@ -35,9 +37,22 @@ def canonicalize(tensor: Any, equivariant: bool = False) -> Any:
     scalar = equivariant and "o3_lambda" not in [contract_name("keys", name) for name in tensor.keys.names]
     blocks = [_block(lib, block, scalar) for block in tensor.blocks()]
     result = lib.TensorMap(_labels(lib, tensor.keys, names, keys), blocks)
-    for key, value in tensor.info().items():
-        result.set_info(key, value)
-    return result
+    if _spelling(result) == _spelling(tensor):  # nothing was done that history would have to tell
+        for key, value in tensor.info().items():
+            result.set_info(key, value)
+        return result
+    return derive(result, "canonicalize", tensor, {"equivariant": equivariant}, same_features=True)
+
+
+def _spelling(tensor: Any) -> list:
+    """All names in a TensorMap."""
+    return [list(tensor.keys.names), [_names_in(block) for block in tensor.blocks()]]
+
+
+def _names_in(block: Any) -> list:
+    parts = [block.samples, *block.components, block.properties]
+    gradients = [[name, _names_in(block.gradient(name))] for name in block.gradients_list()]
+    return [[list(labels.names) for labels in parts], gradients]
 
 
 def _keys(keys: Any, equivariant: bool) -> tuple[list[str], list[list[int]]]:

@@ -15,6 +15,7 @@ _PLACES = {
             "as_batch",
             "canonicalize",
             "check",
+            "derive",
             "find_pairs",
             "info",
             "load_tensor",
