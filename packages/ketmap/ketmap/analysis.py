@@ -1,0 +1,3 @@
+"""What representations see: the names of ``ketmap_analysis``."""
+
+from ketmap_analysis import *  # noqa: F403
