@@ -54,11 +54,16 @@ def energy_arguments(x, diagonal=True):
 
 
 def everything(road, x):
-    """What the operators of the expansion and the energy give, by the ``road`` of native or reference kernels."""
+    """What the operators of the expansion, the mixing and the energy give, by the ``road`` of native or reference kernels."""
     c = road.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
     grad = torch.randn(c.shape, generator=torch.Generator().manual_seed(1), dtype=c.dtype)
+    mixing = torch.randn(N_CHANNELS, 2, generator=torch.Generator().manual_seed(2), dtype=c.dtype)
+    mixed = (x.vectors, x.starts, x.own, mixing, *radial(x), x.center_weight)
     return [
         c,
+        road.expand_mixed(*mixed),
+        road.expand_mixed_vjp(grad[:, :2].contiguous(), x.vectors, x.starts, mixing, *radial(x)),
+        road.mixing_vjp(grad[:, :2].contiguous(), *mixed),
         road.expand_vjp(grad, x.vectors, x.starts, *radial(x)),
         road.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
         *road.soap_energy(*energy_arguments(x)),

@@ -4,6 +4,18 @@ from .energy import soap_energy
 from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
 from .library import backend
+from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .power_spectrum import power_spectrum
 
-__all__ = ["backend", "expand", "expand_jacobian", "expand_vjp", "group", "power_spectrum", "soap_energy"]
+__all__ = [
+    "backend",
+    "expand",
+    "expand_jacobian",
+    "expand_mixed",
+    "expand_mixed_vjp",
+    "expand_vjp",
+    "group",
+    "mixing_vjp",
+    "power_spectrum",
+    "soap_energy",
+]

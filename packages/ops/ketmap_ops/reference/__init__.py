@@ -3,5 +3,15 @@
 from .energy import soap_energy
 from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
+from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 
-__all__ = ["expand", "expand_jacobian", "expand_vjp", "group", "soap_energy"]
+__all__ = [
+    "expand",
+    "expand_jacobian",
+    "expand_mixed",
+    "expand_mixed_vjp",
+    "expand_vjp",
+    "group",
+    "mixing_vjp",
+    "soap_energy",
+]
