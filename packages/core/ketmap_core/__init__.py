@@ -1,5 +1,6 @@
 """Structures in, neighbour pairs, the exchange contract, files."""
 
+from .align import align
 from .contract import Report, check
 from .dialects import canonicalize
 from .errors import (
@@ -11,6 +12,7 @@ from .errors import (
     unknown_name,
 )
 from .files import load_archive, load_tensor, save_archive, save_tensor, write_atomic
+from .join import join, select_systems, split
 from .pairs import Pairs, coincident, find_pairs
 from .provenance import derive, info, stamp
 from .read import read
@@ -26,6 +28,7 @@ __all__ = [
     "Pairs",
     "Report",
     "UnknownTypesError",
+    "align",
     "as_batch",
     "canonicalize",
     "check",
@@ -33,11 +36,14 @@ __all__ = [
     "derive",
     "find_pairs",
     "info",
+    "join",
     "load_archive",
     "load_tensor",
     "read",
     "save_archive",
     "save_tensor",
+    "select_systems",
+    "split",
     "stamp",
     "unknown_name",
     "write_atomic",

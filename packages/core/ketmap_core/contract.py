@@ -14,7 +14,7 @@ from .names import (
     O3,
     SAMPLES,
 )
-from .tensors import as_numpy, is_torch
+from .tensors import as_numpy, describe, is_torch
 
 
 @dataclass
@@ -53,7 +53,7 @@ def check(tensor: Any) -> Report:
     names, values = list(tensor.keys.names), as_numpy(tensor.keys.values)
     for row, block in zip(values, tensor.blocks()):
         key = dict(zip(names, row.tolist()))
-        where = "block (" + ", ".join(f"{name}={value}" for name, value in key.items()) + ")"
+        where = describe(key, key.values())
         _check_values(block.values, where, problems)
         _check_samples(block.samples, where, problems)
         _check_components(block.components, key.get("o3_lambda") if equivariant else None, where, problems)

@@ -2,13 +2,9 @@
 
 from typing import Any
 
-import metatensor
-import numpy as np
-import torch
-
 from .names import contract_name
 from .provenance import derive
-from .tensors import as_numpy, library
+from .tensors import as_numpy, labels_like, library
 
 # featomic's data are [row, column] of the strain and [cell vector, Cartesian] of the cell, as finite
 # differences show, but labelled the other way round.
@@ -36,7 +32,7 @@ def canonicalize(tensor: Any, equivariant: bool = False) -> Any:
         raise ValueError(f"keys {list(tensor.keys.names)} hold two names that mean the same: {names}")
     scalar = equivariant and "o3_lambda" not in [contract_name("keys", name) for name in tensor.keys.names]
     blocks = [_block(lib, block, scalar) for block in tensor.blocks()]
-    result = lib.TensorMap(_labels(lib, tensor.keys, names, keys), blocks)
+    result = lib.TensorMap(labels_like(tensor.keys, names, keys), blocks)
     if _spelling(result) == _spelling(tensor):  # nothing was done that history would have to tell
         for key, value in tensor.info().items():
             result.set_info(key, value)
@@ -69,16 +65,16 @@ def _keys(keys: Any, equivariant: bool) -> tuple[list[str], list[list[int]]]:
 
 
 def _block(lib: Any, block: Any, scalar: bool) -> Any:
-    components = [_component(lib, labels) for labels in block.components]
+    components = [_component(labels) for labels in block.components]
     if not block.gradients_list():
-        components = [_called(lib, labels, {"pair_xyz": "xyz"}) for labels in components]
+        components = [_called(labels, {"pair_xyz": "xyz"}) for labels in components]
     return _rebuilt(lib, block, components, scalar)
 
 
 def _rebuilt(lib: Any, block: Any, components: list[Any], scalar: bool) -> Any:
-    mu = [_labels(lib, block.properties, ["o3_mu"], [[0]])] if scalar else []
+    mu = [labels_like(block.properties, ["o3_mu"], [[0]])] if scalar else []
     values = block.values[..., None, :] if scalar else block.values
-    samples, properties = (_translated(lib, part, getattr(block, part)) for part in ("samples", "properties"))
+    samples, properties = (_translated(part, getattr(block, part)) for part in ("samples", "properties"))
     result = lib.TensorBlock(values, samples, components + mu, properties)
     for name in block.gradients_list():
         gradient = block.gradient(name)
@@ -86,30 +82,22 @@ def _rebuilt(lib: Any, block: Any, components: list[Any], scalar: bool) -> Any:
         here = len(axes) - len(block.components)  # the components after these are those of the values
         if name == "cell" and axes[:here] == ["direction_1", "direction_2"]:
             name = "strain"
-        own = [_component(lib, labels) for labels in gradient.components[:here]]
+        own = [_component(labels) for labels in gradient.components[:here]]
         wanted = _SWAPPED.get(tuple(labels.names[0] for labels in own), None)
         if wanted:
-            own = [_labels(lib, labels, [axis], labels.values) for labels, axis in zip(own, wanted)]
+            own = [labels_like(labels, [axis], labels.values) for labels, axis in zip(own, wanted)]
         result.add_gradient(name, _rebuilt(lib, gradient, own + components, scalar))
     return result
 
 
-def _component(lib: Any, labels: Any) -> Any:
-    return _translated(lib, "components", labels)
+def _component(labels: Any) -> Any:
+    return _translated("components", labels)
 
 
-def _translated(lib: Any, part: str, labels: Any) -> Any:
-    return _called(lib, labels, {name: contract_name(part, name) for name in labels.names})
+def _translated(part: str, labels: Any) -> Any:
+    return _called(labels, {name: contract_name(part, name) for name in labels.names})
 
 
-def _called(lib: Any, labels: Any, new_names: dict[str, str]) -> Any:
+def _called(labels: Any, new_names: dict[str, str]) -> Any:
     names = [new_names.get(name, name) for name in labels.names]
-    return labels if names == list(labels.names) else _labels(lib, labels, names, labels.values)
-
-
-def _labels(lib: Any, like: Any, names: list[str], values: Any) -> Any:
-    """Labels of the same library and device as ``like``."""
-    if lib is metatensor:
-        return lib.Labels(names, np.asarray(values, dtype=np.int32).reshape(-1, len(names)))
-    rows = values if isinstance(values, torch.Tensor) else torch.tensor(values)
-    return lib.Labels(names, rows.to(like.values).reshape(-1, len(names)))
+    return labels if names == list(labels.names) else labels_like(labels, names, labels.values)
