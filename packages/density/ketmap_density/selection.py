@@ -31,13 +31,14 @@ def check_gradients(gradients: Any) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What of a calculator's output is wanted; ``names`` are the dimensions of its keys and properties."""
+    """What of a calculator's output is wanted; ``names`` are the dimensions of its keys, properties and samples."""
 
     keys: Any
     samples: Any
     properties: Any
     key_names: tuple[str, ...]
     property_names: tuple[str, ...]
+    sample_names: tuple[str, ...] = ("system", "atom")
 
     def atoms(self, batch: Batch) -> torch.Tensor | None:  # -> bool [atom]
         """Which atoms are wanted as centres in any block; None: all."""
@@ -88,6 +89,13 @@ class Selection:
         if len(columns) == len(self.property_names):
             found = _places(available, wanted[:, np.argsort(columns)])
             return found[found >= 0]
+        return np.flatnonzero(_matches(available, columns, wanted))
+
+    def choose_samples(self, available: np.ndarray) -> np.ndarray | None:  # -> int [sample]
+        """Rows of ``available`` [sample, dimension] that Labels select in every block; None: all."""
+        if self.samples is None or _is_map(self.samples):
+            return None
+        columns, wanted = _entries(self.samples, self.sample_names, "samples")
         return np.flatnonzero(_matches(available, columns, wanted))
 
     def properties_of(self, key: tuple[int, ...], available: np.ndarray) -> np.ndarray | None:

@@ -28,10 +28,11 @@ _PLACES = {
     "ketmap_density": (*("Cutoff", "Gaussian", "Gto", "ShiftedCosine", "SphericalExpansion", "Step", "TensorProduct"),),
     "ketmap_soap": ("SoapPowerSpectrum",),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),
+    "ketmap_descriptors": ("AtomicComposition", "NeighborList", "SortedDistances"),
     "ketmap_linear": ("Model", "Ridge", "load"),
     "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
 }
-_MODULES = ("analysis", "basis", "cutoff", "density")
+_MODULES = ("analysis", "basis", "cutoff", "density", "descriptors")
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __version__ = "0.1.0"

@@ -44,7 +44,7 @@ def _turned_block(block: Rows, matrix: np.ndarray) -> Rows:
         if name.startswith("o3_mu"):
             order = block.key[name.replace("o3_mu", "o3_lambda")]
             acts = np.asarray(o3.wigner_d(order, matrix), dtype=float)
-        elif name.startswith("xyz"):
+        elif name.startswith("xyz") or name == "pair_xyz":
             acts = matrix
         else:
             raise NotApplicable(f"how component {name!r} turns is not known")

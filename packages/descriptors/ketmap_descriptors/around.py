@@ -1,0 +1,98 @@
+"""What descriptors of atom-centred environments share: who stands around whom, block by block."""
+
+import functools
+
+import numpy as np
+import torch
+from ketmap_core import Batch
+from ketmap_density import Environments
+from ketmap_density.environments import environments
+from ketmap_density.selection import Selection
+from ketmap_ops.reference.expansion import directions
+
+from .calculator import atom_labels, checked_pairs
+from .slopes import Slopes
+
+
+class Around:
+    """The environments of the wanted centres; pairs are sorted by centre, then by the neighbour's type."""
+
+    def __init__(self, batch: Batch, cutoff: float, selection: Selection, types: tuple[int, ...] | None = None):
+        self.batch, self.pairs = batch, checked_pairs(batch, cutoff)
+        self.environments: Environments = environments(batch, self.pairs, cutoff, types, selection.atoms(batch))
+        self.channel = {kind: place for place, kind in enumerate(self.environments.types)}
+
+    @property
+    def starts(self) -> torch.Tensor:  # -> int64 [centre · channel + 1]
+        """First pair of each centre and channel."""
+        return self.environments.starts
+
+    @functools.cached_property
+    def counts(self) -> torch.Tensor:  # -> int64 [centre, channel]
+        return self.environments.counts()
+
+    @functools.cached_property
+    def center_of(self) -> torch.Tensor:  # -> int64 [pair]
+        """Place of each pair's centre among the centres."""
+        return self.environments.slots() // max(len(self.environments.types), 1)
+
+    @functools.cached_property
+    def vectors(self) -> torch.Tensor:  # -> [pair, 3]
+        """Through positions and cells when these require gradients."""
+        if self.batch.positions.requires_grad or self.batch.cells.requires_grad:
+            return self.environments.differentiable_vectors(self.batch)
+        return self.environments.vectors
+
+    @functools.cached_property
+    def distances(self) -> torch.Tensor:  # -> [pair]
+        return directions(self.vectors)[0]
+
+    @functools.cached_property
+    def units(self) -> torch.Tensor:  # -> [pair, 3], detached; zero at zero distance
+        return directions(self.environments.vectors)[1]
+
+    @functools.cached_property
+    def occurring(self) -> dict[int, np.ndarray]:  # -> int [atom, channel] of each type of centre, ascending
+        """Numbers of neighbours of all atoms, chosen as samples or not: keys do not depend on that choice."""
+        types = self.environments.types
+        known = torch.tensor(types, dtype=self.batch.types.dtype, device=self.batch.types.device)
+        first, second = self.pairs.first.long(), self.pairs.second.long()
+        centers, neighbors = torch.cat([first, second]), torch.cat([second, first])
+        kept = torch.isin(self.batch.types[neighbors], known)
+        channels = torch.searchsorted(known, self.batch.types[neighbors[kept]])
+        codes = centers[kept] * len(types) + channels
+        counts = torch.bincount(codes, minlength=self.batch.n_atoms * len(types))
+        counts = counts.reshape(self.batch.n_atoms, len(types))
+        kinds = torch.unique(self.batch.types).tolist()
+        return {kind: counts[self.batch.types == kind].cpu().numpy() for kind in kinds}
+
+    def centers_with(self, center_type: int, *needed: tuple[int, int]) -> torch.Tensor:  # -> int64 [row]
+        """Places of the centres of a type with at least n neighbours in a channel, for all ``needed`` (channel, n)."""
+        has = self.environments.center_types == center_type
+        for channel, least in needed:
+            has = has & (self.counts[:, channel] >= least)
+        return torch.nonzero(has)[:, 0]
+
+    def labels(self, rows: torch.Tensor) -> np.ndarray:  # -> [row, (system, atom)]
+        return atom_labels(self.batch, self.environments.centers[rows])
+
+    def pairs_of(self, rows: torch.Tensor, channel: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pairs of centres ``rows`` in one channel, and the starts of each row in them. -> [pair], [row + 1]"""
+        slots = rows * len(self.environments.types) + channel
+        counts = self.counts[rows, channel]
+        ends = counts.cumsum(0)
+        starts = torch.cat([counts.new_zeros(1), ends])
+        every = torch.arange(int(starts[-1]), device=starts.device)
+        return every + torch.repeat_interleave(self.starts[slots] - ends + counts, counts), starts
+
+    def slopes(self, rows: torch.Tensor, pairs: torch.Tensor, values: torch.Tensor) -> Slopes:
+        """Slopes of a block with the ``values`` of ``pairs``, that belong to ``rows`` of the block."""
+        here = self.environments
+        return Slopes(
+            rows=rows,
+            first=here.centers[self.center_of[pairs]].long(),
+            second=here.neighbors[pairs].long(),
+            vectors=here.vectors[pairs],
+            shifts=here.shifts[pairs].to(here.vectors.dtype),
+            values=values,
+        )

@@ -1,0 +1,110 @@
+"""Distances to the nearest neighbours, in ascending order."""
+
+import numpy as np
+import torch
+from ketmap_core import Batch
+from ketmap_density.hypers import integer, number
+from ketmap_density.selection import Selection
+
+from .around import Around
+from .calculator import Descriptor, Key, Part, Parts, chosen_properties
+
+
+class SortedDistances(Descriptor):
+    """Distances from each atom to its nearest neighbours, ascending, with featomic's names.
+
+    Keys ``center_type, neighbor_type``, or ``center_type`` alone; samples ``system, atom``: the centres that have such
+    a neighbour, or all; property ``neighbor`` = 0 … ``max_neighbors`` − 1. Where there are fewer neighbours, ``cutoff``
+    stands for the others.
+
+    :param cutoff: radius in Å.
+    :param max_neighbors: how many distances are kept.
+    :param separate_neighbor_types: whether neighbours of each type stand in a block of their own.
+
+    >>> import ase.build
+    >>> calculator = SortedDistances(cutoff=3.0, max_neighbors=3, separate_neighbor_types=True)
+    >>> tensor = calculator.compute(ase.build.molecule("H2O"))
+    >>> tensor.block(dict(center_type=8, neighbor_type=1)).values.round(3).tolist()
+    [[0.969, 0.969, 3.0]]
+    """
+
+    property_names = ("neighbor",)
+
+    def __init__(self, *, cutoff: float, max_neighbors: int, separate_neighbor_types: bool):
+        self.cutoff = number(cutoff, "cutoff", above=0)
+        self.max_neighbors = integer(max_neighbors, "max_neighbors", minimum=1)
+        self.separate_neighbor_types = bool(separate_neighbor_types)
+
+    @property
+    def exempt_laws(self) -> dict[str, str]:
+        exempt = {
+            "smooth_at_cutoff": "distances are not faded out",
+            "zero_beyond": "missing neighbours count as cutoff",
+        }
+        if not self.separate_neighbor_types:
+            exempt["second_order"] = "slopes jump where neighbours change places, as they do in one of the systems"
+        return exempt
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        return ("center_type", "neighbor_type") if self.separate_neighbor_types else ("center_type",)
+
+    def to_dict(self) -> dict:
+        return {
+            "cutoff": self.cutoff,
+            "max_neighbors": self.max_neighbors,
+            "separate_neighbor_types": self.separate_neighbor_types,
+        }
+
+    def parts(self, batch: Batch, selection: Selection) -> Parts:
+        separate = self.separate_neighbor_types
+        around = Around(batch, self.cutoff, selection, selection.wanted("neighbor_type") if separate else None)
+        channels = around.environments.types if separate else (None,)
+        properties = chosen_properties(selection, np.arange(self.max_neighbors)[:, None])
+        starts = around.starts if separate else around.starts[:: max(len(around.environments.types), 1)]
+        slot, rank, pairs = _ranked(around.distances.detach(), starts, self.max_neighbors)
+        nearest = around.distances.new_full((len(starts) - 1, self.max_neighbors), self.cutoff)
+        nearest = nearest.index_put((slot, rank), around.distances[pairs])  # -> [slot, neighbor]
+        column = torch.from_numpy(properties[:, 0]).to(slot.device)
+
+        def rows_of(key: Key) -> torch.Tensor:
+            if not separate:
+                return around.centers_with(key[0])
+            return around.centers_with(key[0], (around.channel[key[1]], 1))
+
+        def part(key: Key) -> Part:
+            if separate and key[1] not in around.channel:
+                rows, slots = slot[:0], slot[:0]
+            else:
+                rows = rows_of(key)
+                slots = rows * len(channels) + (around.channel[key[1]] if separate else 0)
+            values = nearest[slots][:, column]
+
+            def slopes():
+                place = slot.new_full((len(starts) - 1,), -1)
+                place[slots] = torch.arange(len(slots), device=slot.device)
+                here = torch.nonzero(place[slot] >= 0)[:, 0]
+                which = rank[here][:, None] == column  # -> [entry, property]
+                along = around.units[pairs[here]][:, :, None] * which[:, None]
+                return around.slopes(place[slot[here]], pairs[here], along)
+
+            return Part(around.labels(rows), values, slopes)
+
+        if separate:
+            occurring = around.occurring.items()
+            available = [
+                (a, b) for a, counts in occurring for b, place in around.channel.items() if counts[:, place].any()
+            ]
+        else:
+            available = [(a,) for a in around.occurring]
+        return Parts(available, properties, part)
+
+
+def _ranked(distances: torch.Tensor, starts: torch.Tensor, most: int) -> tuple[torch.Tensor, ...]:
+    """The ``most`` nearest pairs of each slot: slot, rank within it, and pair. -> int64 [entry] each"""
+    slots = torch.repeat_interleave(torch.arange(len(starts) - 1, device=starts.device), torch.diff(starts))
+    order = torch.argsort(distances, stable=True)
+    order = order[torch.argsort(slots[order], stable=True)]
+    rank = torch.arange(len(order), device=order.device) - starts[slots]
+    near = rank < most
+    return slots[near], rank[near], order[near]
