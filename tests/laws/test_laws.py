@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
-from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, SphericalExpansion, Step, TensorProduct
+from ketmap_density import (
+    AlchemicalChannels,
+    Cutoff,
+    Gaussian,
+    Gto,
+    ShiftedCosine,
+    SphericalExpansion,
+    Step,
+    TensorProduct,
+)
 from ketmap_descriptors import AtomicComposition, NeighborList, SortedDistances
 from ketmap_linear import Model, Ridge
 from ketmap_soap import SoapPowerSpectrum
@@ -20,12 +29,14 @@ def hypers(radius=3.5, smoothing=SMOOTH, width=0.4, max_angular=3, max_radial=2,
     }
 
 
+CHANNELS = AlchemicalChannels((1, 6, 8), [[0.3, -1.1], [0.8, 0.4], [-0.2, 0.9]])
 CALCULATORS = {
     "expansion": SphericalExpansion(**hypers()),
     "expansion, sharp": SphericalExpansion(**hypers(width=0.25, max_angular=5, max_radial=4)),
     "expansion, l = 0": SphericalExpansion(**hypers(max_angular=0)),
     "expansion, step": SphericalExpansion(**hypers(smoothing=Step())),
     "expansion, own density weighted": SphericalExpansion(**hypers(own=0.3)),
+    "expansion, channels": SphericalExpansion(**hypers(), species=CHANNELS),
     "power spectrum": SoapPowerSpectrum(**hypers()),
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),
     "power spectrum, wide": SoapPowerSpectrum(**hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)),

@@ -54,7 +54,7 @@ def energy_arguments(x, diagonal=True):
 
 
 def everything(road, x):
-    """What the operators of the expansion, the mixing and the energy give, by the ``road`` of native or reference kernels."""
+    """What the operators of expansion, mixing and energy give, by the ``road`` of native or reference kernels."""
     c = road.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)
     grad = torch.randn(c.shape, generator=torch.Generator().manual_seed(1), dtype=c.dtype)
     mixing = torch.randn(N_CHANNELS, 2, generator=torch.Generator().manual_seed(2), dtype=c.dtype)

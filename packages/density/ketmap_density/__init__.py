@@ -7,14 +7,17 @@ from .density import Gaussian
 from .environments import Environments
 from .expansion import Expansion
 from .radial import Gto
+from .species import AlchemicalChannels, Species
 
 __all__ = [
+    "AlchemicalChannels",
     "Cutoff",
     "Environments",
     "Expansion",
     "Gaussian",
     "Gto",
     "ShiftedCosine",
+    "Species",
     "SphericalExpansion",
     "Step",
     "TensorProduct",

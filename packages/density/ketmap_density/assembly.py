@@ -20,6 +20,8 @@ Key = tuple[int, int, int, int]
 class Assembly:
     """What the blocks of one call share: labels, places of centres, and which part of the basis is wanted."""
 
+    names = KEYS
+
     def __init__(self, expansion: Expansion, batch: Batch, environments: Environments, selection: Selection):
         self.expansion, self.batch = expansion, batch
         self.environments, self.selection = environments, selection
@@ -41,17 +43,24 @@ class Assembly:
             return table
         return table[:, : self.l_max + 1, self.n[:, 0]].contiguous()
 
-    def choose_keys(self, pairs: Pairs) -> list[Key]:
-        """Keys in the order (center_type, neighbor_type, o3_lambda), or as selected."""
+    def coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
+        """What the values of the blocks are cut from."""
+        return self.expansion.coefficients(self.environments, self.batch, self.table)
+
+    def _found(self, pairs: Pairs) -> list[tuple[int, int]]:
+        """Types of centres and neighbours that meet."""
         if self.selection.samples is None:
-            found = [
+            return [
                 (center, neighbor)
                 for center, part in self.parts.items()
                 for neighbor, here in zip(self.environments.types, part.has.any(axis=0))
                 if here
             ]
-        else:  # keys do not depend on the selection of samples
-            found = _type_pairs(self.batch, pairs)
+        return _type_pairs(self.batch, pairs)  # keys do not depend on the selection of samples
+
+    def choose_keys(self, pairs: Pairs) -> list[Key]:
+        """Keys in the order (center_type, neighbor_type, o3_lambda), or as selected."""
+        found = self._found(pairs)
         available = [(l, 1, center, neighbor) for center, neighbor in found for l in range(self.expansion.l_max + 1)]
         keys = self.selection.choose_keys(available)
         for l, sigma, *_ in keys:
@@ -85,7 +94,7 @@ class Assembly:
                 else:
                     block.add_gradient(name, made)
             blocks.append(block)
-        return self.make.tensor(KEYS, keys, blocks)
+        return self.make.tensor(self.names, keys, blocks)
 
     def _values(self, coefficients: torch.Tensor):  # -> function of the key: data and samples; components
         values = self.make.array(coefficients)  # -> [centre, channel, lm, n]
@@ -106,7 +115,7 @@ class Assembly:
             return self._position_gradient, [self.make.range("xyz", 0, 3)]
         left = self.environments.vectors if name == "strain" else self.environments.shifts.to(self.table.dtype)
         components = ("xyz_1", "xyz_2") if name == "strain" else ("abc", "xyz")
-        values = self.make.array(outer_gradient(self.expansion, self.environments, left, self.table))
+        values = self.make.array(self._outer(left))
 
         def cut(key: Key):
             rows, samples = self._rows(key)
@@ -114,11 +123,18 @@ class Assembly:
 
         return cut, [self.make.range(component, 0, 3) for component in components]
 
+    def _outer(self, left: torch.Tensor) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
+        return outer_gradient(self.expansion, self.environments, left, self.table)
+
+    def _moved(self, centers: slice, channel: int) -> tuple[PositionRows, torch.Tensor]:  # -> rows, [row, xyz, lm, n]
+        around = PositionRows.of(self.environments, self.batch, centers, channel)
+        return around, positions_gradient(self.expansion, self.environments, around, self.table)
+
     def _position_gradient(self, key: Key):  # -> data, samples
         rows, _ = self._rows(key)
         part = self.parts[key[2]].rows if key[2] in self.parts else slice(0, 0)
-        around = PositionRows.of(self.environments, self.batch, part, self.channel[key[3]])
-        data = self.make.array(positions_gradient(self.expansion, self.environments, around, self.table))
+        around, data = self._moved(part, self.channel[key[3]])
+        data = self.make.array(data)
         sample = np.full(len(self.environments), -1)  # of each centre
         rows = np.arange(len(sample))[rows] if isinstance(rows, slice) else rows
         sample[rows[rows >= 0]] = np.flatnonzero(rows >= 0)

@@ -7,6 +7,7 @@ from .cutoff import Cutoff
 from .density import Density
 from .expansion import Expansion
 from .hypers import complete
+from .species import Species
 
 
 class DensityCalculator:
@@ -15,9 +16,24 @@ class DensityCalculator:
     :raises ValueError: for hyper-parameters that are missing or misspelt, naming the nearest right one.
     """
 
-    def __init__(self, *, cutoff: Cutoff = None, density: Density = None, basis: Basis = None, **misspelt):
-        complete(type(self).__name__, misspelt, cutoff=cutoff, density=density, basis=basis)
-        self.expansion = Expansion(cutoff, density, basis)
+    #: whether ``species`` may mix neighbour types into channels
+    mixes_species = False
+
+    def __init__(
+        self,
+        *,
+        cutoff: Cutoff = None,
+        density: Density = None,
+        basis: Basis = None,
+        species: Species | None = None,
+        **misspelt,
+    ):
+        name = type(self).__name__
+        optional = ("species",) if self.mixes_species else ()
+        complete(name, misspelt, optional, cutoff=cutoff, density=density, basis=basis)
+        if species is not None and not self.mixes_species:
+            raise ValueError(f"{name} keeps neighbour types apart: it takes no species")
+        self.expansion = Expansion(cutoff, density, basis, species)
 
     @property
     def cutoff(self) -> Cutoff:
@@ -30,6 +46,11 @@ class DensityCalculator:
     @property
     def basis(self) -> Basis:
         return self.expansion.basis
+
+    @property
+    def species(self) -> Species | None:
+        """What mixes neighbour types into channels; None: nothing, every type is a channel."""
+        return self.expansion.species
 
     def to_dict(self) -> dict:
         """Hyper-parameters in featomic's nested spelling."""

@@ -5,9 +5,10 @@ import warnings
 from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincident, stamp
 from ketmap_core.errors import coincident_message
 
-from .assembly import KEYS, Assembly
+from .assembly import Assembly
 from .base import DensityCalculator
 from .expansion import Expansion
+from .mixed import MixedAssembly
 from .selection import Selection, check_gradients
 
 
@@ -18,6 +19,8 @@ class SphericalExpansion(DensityCalculator):
     type that have such a neighbour or are it; component ``o3_mu``; property ``n``.
 
     :param cutoff: :class:`Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
+    :param species: :class:`AlchemicalChannels` mix the neighbour types: then the last key is ``neighbor_channel``, and
+        every centre has every channel.
 
     >>> import ase.build
     >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, SphericalExpansion, TensorProduct
@@ -30,6 +33,8 @@ class SphericalExpansion(DensityCalculator):
     >>> tensor.block(dict(o3_lambda=1, center_type=6, neighbor_type=1)).shape
     (1, 3, 4)
     """
+
+    mixes_species = True
 
     def compute(
         self,
@@ -59,15 +64,14 @@ class SphericalExpansion(DensityCalculator):
             or gradients with unknown names.
         """
         gradients = check_gradients(gradients)
-        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, ("n",))
+        kind = Assembly if self.species is None else MixedAssembly
+        selection = Selection(selected_keys, selected_samples, selected_properties, kind.names, ("n",))
         batch = as_batch(systems)
         pairs = find_checked_pairs(self.expansion, batch)
-        environments = self.expansion.environments(
-            batch, types=selection.wanted("neighbor_type"), centers=selection.atoms(batch), pairs=pairs
-        )
-        assembly = Assembly(self.expansion, batch, environments, selection)
-        coefficients = self.expansion.coefficients(environments, batch, assembly.table)
-        tensor = assembly.tensor(coefficients, assembly.choose_keys(pairs), gradients)
+        types = selection.wanted("neighbor_type") if self.species is None else None  # mixed: all there are
+        environments = self.expansion.environments(batch, types=types, centers=selection.atoms(batch), pairs=pairs)
+        assembly = kind(self.expansion, batch, environments, selection)
+        tensor = assembly.tensor(assembly.coefficients(), assembly.choose_keys(pairs), gradients)
         return stamp(tensor, calculator="SphericalExpansion", hypers=self.to_dict())
 
 

@@ -1,6 +1,7 @@
 """The expansion c_nlm = Σ_j f_c(r_ij) R_nl(r_ij) Y_lm(r̂_ij) as dense arrays [centre, channel, lm, n]."""
 
 import functools
+from collections.abc import Sequence
 
 import ketmap_ops as ops
 import torch
@@ -11,6 +12,7 @@ from .cutoff import Cutoff
 from .density import Density, Gaussian
 from .environments import Environments, environments
 from .radial import radial_integral
+from .species import AlchemicalChannels, Species
 from .splines import Spline, fit_spline
 
 DEFAULT_ACCURACY = 1e-10
@@ -19,13 +21,15 @@ DEFAULT_ACCURACY = 1e-10
 class Expansion:
     """The engine below calculators and models: structures in, dense coefficients out, no TensorMap.
 
-    ``cutoff``, ``density`` and ``basis`` are objects or featomic's nested dictionaries.
+    ``cutoff``, ``density`` and ``basis`` are objects or featomic's nested dictionaries; ``species`` mixes neighbour
+    types into channels, without it every type is a channel.
     """
 
-    def __init__(self, cutoff: Cutoff, density: Density, basis: Basis):
+    def __init__(self, cutoff: Cutoff, density: Density, basis: Basis, species: Species | None = None):
         self.cutoff = Cutoff.from_dict(cutoff)
         self.density: Gaussian = Density.from_dict(density)
         self.basis: TensorProduct = Basis.from_dict(basis)
+        self.species: AlchemicalChannels | None = None if species is None else Species.from_dict(species)
         self.spline = radial_spline(self.cutoff.radius, self.density, self.basis)
         self._tables = {}
 
@@ -58,8 +62,18 @@ class Expansion:
         return self._tables[kind]
 
     def to_dict(self) -> dict:
-        """Hyper-parameters in featomic's spelling: ``{"cutoff": …, "density": …, "basis": …}``."""
-        return {name: getattr(self, name).to_dict() for name in ("cutoff", "density", "basis")}
+        """Hyper-parameters in featomic's spelling: ``{"cutoff": …, "density": …, "basis": …}``, and ``"species"``."""
+        names = ("cutoff", "density", "basis") if self.species is None else ("cutoff", "density", "basis", "species")
+        return {name: getattr(self, name).to_dict() for name in names}
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether coefficients carry gradients by something else than positions and cells: the species' mixing."""
+        return self.species is not None and self.species.requires_grad
+
+    def channels(self, types: tuple[int, ...]) -> tuple[int, ...]:
+        """What labels the channels of neighbours of these ``types``: the types, or 0 … where they are mixed."""
+        return tuple(types) if self.species is None else tuple(range(self.species.n_channels))
 
     def pairs(self, batch: Batch, skin: float = 0.0) -> Pairs:
         """Half list of the pairs nearer than cutoff + ``skin``."""
@@ -87,21 +101,49 @@ class Expansion:
             return environments.differentiable_vectors(batch)
         return environments.vectors
 
-    def coefficients(
-        self, environments: Environments, batch: Batch, table: torch.Tensor | None = None
-    ) -> torch.Tensor:  # -> [centre, channel, lm, n]
-        """c_nlm of every centre and channel, differentiable in positions and cells.
+    def mixing(
+        self, environments: Environments, channels: Sequence[int] | None = None
+    ) -> torch.Tensor:  # -> [type, channel]
+        """Weights of the types of ``environments`` in all channels, or in those that are wanted; of mixed species."""
+        weights = self.species.weights(environments.types, environments.vectors)
+        return weights if channels is None else weights[:, list(channels)]
 
-        ``table`` may be a part of ``table_like``: fewer n, or lower l.
+    def coefficients(
+        self,
+        environments: Environments,
+        batch: Batch,
+        table: torch.Tensor | None = None,
+        mixing: torch.Tensor | None = None,
+    ) -> torch.Tensor:  # -> [centre, channel, lm, n]
+        """c_nlm of every centre and channel, differentiable in positions, cells, and the mixing of species.
+
+        ``table`` may be a part of ``table_like``: fewer n, or lower l; ``mixing`` a part of :meth:`mixing`.
         """
         vectors = self.vectors(environments, batch)
         table = self.table_like(vectors) if table is None else table
+        if self.species is not None:
+            return self._mixed(environments, vectors, table, self.mixing(environments) if mixing is None else mixing)
         if len(environments) == 0 or table.shape[2] == 0:
             return table.new_zeros(len(environments), len(environments.types), table.shape[1] ** 2, table.shape[2])
         return ops.expand(
             vectors,
             environments.starts,
             environments.own,
+            table,
+            self.spacing,
+            self.cutoff.radius,
+            self.cutoff.width,
+            self.density.center_atom_weight,
+        )
+
+    def _mixed(self, environments, vectors, table, mixing) -> torch.Tensor:  # -> [centre, channel, lm, n]
+        if len(environments) == 0 or 0 in (table.shape[2], mixing.shape[1]):
+            return table.new_zeros(len(environments), mixing.shape[1], table.shape[1] ** 2, table.shape[2])
+        return ops.expand_mixed(
+            vectors,
+            environments.starts,
+            environments.own,
+            mixing.contiguous(),
             table,
             self.spacing,
             self.cutoff.radius,

@@ -81,12 +81,12 @@ def _check_names(given, allowed, owner):
             raise ValueError(unknown_name(str(name), list(allowed), f"hyper-parameter of {owner}"))
 
 
-def complete(owner: str, misspelt: dict, **needed):
-    """Check that ``owner`` got all it needs and nothing it does not know.
+def complete(owner: str, misspelt: dict, optional: tuple[str, ...] = (), **needed):
+    """Check that ``owner`` got all it needs and nothing it does not know; ``optional``: what else it knows.
 
     :raises ValueError: naming what is misspelt and the nearest right name, or what is missing.
     """
-    _check_names(misspelt, list(needed), owner)
+    _check_names(misspelt, [*needed, *optional], owner)
     if missing := [name for name, value in needed.items() if value is None]:
         raise ValueError(f"{owner} needs {', '.join(needed)}; missing: {', '.join(missing)}")
 
