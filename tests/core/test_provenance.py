@@ -132,6 +132,6 @@ def test_canonical_names_are_a_step_where_there_was_something_to_do():
     block = TensorBlock(np.ones((1, 1)), Labels.range("structure", 1), [], Labels.range("n", 1))
     source = stamp(TensorMap(Labels.range("species_center", 1), [block]), calculator="X")
     once = canonicalize(source)
-    step = {"operation": "canonicalize", "hypers": {"equivariant": False}}
+    step = {"operation": "canonicalize", "hypers": {}}
     assert info(once) == {**info(source), "history": [step]}
     assert info(canonicalize(once)) == info(once)

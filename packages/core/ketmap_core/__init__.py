@@ -2,6 +2,7 @@
 
 from .align import align
 from .contract import Report, check
+from .dense import from_dense
 from .dialects import canonicalize
 from .errors import (
     CoincidentAtomsError,
@@ -35,6 +36,7 @@ __all__ = [
     "coincident",
     "derive",
     "find_pairs",
+    "from_dense",
     "info",
     "join",
     "load_archive",

@@ -18,6 +18,7 @@ _PLACES = {
             "check",
             "derive",
             "find_pairs",
+            "from_dense",
             "info",
             "join",
             "load_tensor",
