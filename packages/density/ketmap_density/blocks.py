@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 import torch
 from ketmap_core import Batch
+from ketmap_core.tensors import is_torch, library
 
 from .environments import Environments
 
@@ -28,6 +29,11 @@ class Maker:
             return cls(importlib.import_module("metatensor"), None)
 
         return cls(importlib.import_module("metatensor.torch"), batch.positions.device)
+
+    @classmethod
+    def like(cls, tensor) -> "Maker":
+        """For results of the kind of another TensorMap."""
+        return cls(library(tensor), tensor.device if is_torch(tensor) else None)
 
     def labels(self, names: Sequence[str], values: np.ndarray):
         """Labels of ``values`` [entry, dimension], which must be unique."""

@@ -1,9 +1,4 @@
-"""Rotations and inversions acting on real spherical harmonics.
-
-Conventions: real harmonics Y_lm without the Condon-Shortley phase, orthonormal on the sphere, m = -l … l,
-so that λ=1 is (y, z, x) times sqrt(3/4π): those of sphericart. Rotations are 3×3 matrices acting on column
-vectors, r → R r.
-"""
+"""Matrices of rotations and inversions that act on real spherical harmonics."""
 
 from functools import cache
 from typing import Any
