@@ -25,8 +25,8 @@ def canonicalize(tensor: Any, equivariant: bool = False, *, pseudo_species: bool
     * a missing ``o3_sigma``, taken as +1 (sphericart's ``SphericalHarmonics``);
     * featomic's labels of strain gradients (``xyz_2``, ``xyz_1``) and cell gradients (``xyz``, ``abc``), whose data are
       in the contract's order already; rascaline's ``cell`` gradients, which are derivatives with respect to strain;
-    * ``pair_xyz`` where there are no gradients, whose components are called ``xyz``; gradient rows that are labelled
-      alike, which are added (featomic's ``NeighborList``, where a pair is an atom and its own image);
+    * ``pair_xyz`` where there are no gradients, whose components are called ``xyz``; featomic's gradient
+      rows of pairs of an atom and its own image, two of one label, which are left out, since they are zero;
     * pairs of one system without ``system`` (the neighbour list of a metatomic ``System``, a TensorBlock, which
       may be given as it is).
 
@@ -97,45 +97,51 @@ def _block(lib: Any, block: Any, scalar: bool) -> Any:
     return _rebuilt(lib, block, components, scalar)
 
 
-def _rebuilt(lib: Any, block: Any, components: list[Any], scalar: bool, gradient: bool = False) -> Any:
+def _rebuilt(lib: Any, block: Any, components: list[Any], scalar: bool, of: Any = None) -> Any:
+    """The block, or the gradient ``of`` a block, with the contract's names."""
     mu = [labels_like(block.properties, ["o3_mu"], [[0]])] if scalar else []
     values = block.values[..., None, :] if scalar else block.values
     samples = block.samples
-    if gradient:
-        samples, values = _gradient_rows(samples, values)
-    else:
+    if of is None:
         samples = _samples(samples)
+    else:
+        samples, values = _gradient_rows(samples, values, of)
     result = lib.TensorBlock(values, samples, components + mu, _translated("properties", block.properties))
     for name in block.gradients_list():
-        derivative = block.gradient(name)
-        axes = [labels.names[0] for labels in derivative.components]
+        gradient = block.gradient(name)
+        axes = [labels.names[0] for labels in gradient.components]
         here = len(axes) - len(block.components)  # the components after these are those of the values
         if name == "cell" and axes[:here] == ["direction_1", "direction_2"]:
             name = "strain"
-        own = [_component(labels) for labels in derivative.components[:here]]
+        own = [_component(labels) for labels in gradient.components[:here]]
         wanted = _SWAPPED.get(tuple(labels.names[0] for labels in own), None)
         if wanted:
             own = [labels_like(labels, [axis], labels.values) for labels, axis in zip(own, wanted)]
-        result.add_gradient(name, _rebuilt(lib, derivative, own + components, scalar, gradient=True))
+        result.add_gradient(name, _rebuilt(lib, gradient, own + components, scalar, of=result))
     return result
 
 
-def _gradient_rows(samples: Any, values: Any) -> tuple[Any, Any]:
-    """Samples with the contract's names, and the values; rows that are labelled alike are added."""
+def _gradient_rows(samples: Any, values: Any, block: Any) -> tuple[Any, Any]:
+    """Samples with the contract's names, and the values.
+
+    A pair of an atom and its own image does not move with the atom; featomic's rows about that, two of one label and
+    one of them not zero, are left out.
+    """
     names = [contract_name("samples", name) for name in samples.names]
-    rows, place = np.unique(as_numpy(samples.values), axis=0, return_inverse=True)
-    if len(rows) == len(samples):
+    kept = _kept(as_numpy(samples.values), block)
+    if kept is None:
         return _called(samples, dict(zip(samples.names, names))), values
-    return labels_like(samples, names, rows), _added(values, place.reshape(-1), len(rows))
+    rows = kept if isinstance(values, np.ndarray) else torch.from_numpy(kept).to(values.device)
+    return labels_like(samples, names, as_numpy(samples.values)[kept]), values[rows]
 
 
-def _added(values: Any, place: np.ndarray, n_rows: int) -> Any:
-    """The rows of ``values`` [row, …] that go to one place, added up."""
-    if isinstance(values, np.ndarray):
-        result = np.zeros((n_rows, *values.shape[1:]), dtype=values.dtype)
-        np.add.at(result, place, values)
-        return result
-    return values.new_zeros(n_rows, *values.shape[1:]).index_add(0, torch.from_numpy(place).to(values.device), values)
+def _kept(rows: np.ndarray, block: Any) -> np.ndarray | None:
+    """Which gradient ``rows`` stay; None: all."""
+    pairs = list(block.samples.names)
+    if "second_atom" not in pairs or len(np.unique(rows, axis=0)) == len(rows):
+        return None
+    first, second = (as_numpy(block.samples.values)[:, pairs.index(name)] for name in ("first_atom", "second_atom"))
+    return np.flatnonzero((first != second)[rows[:, 0]])
 
 
 def _samples(labels: Any) -> Any:
