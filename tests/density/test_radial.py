@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.integrate
 import scipy.special
-from ketmap_density import Gaussian, Gto
-from ketmap_density.radial import radial_integral, scaled_bessel
+from ketmap_density import Gaussian, Gto, TensorProduct
+from ketmap_density.integral import scaled_bessel
 
 RADIAL = Gto(4).bound(4.0)
 
@@ -53,7 +53,7 @@ def test_widths():
 @pytest.mark.parametrize("l", [0, 1, 6])
 def test_closed_form(sigma, l):
     r = np.array([0.0, 1e-8, 1e-3, 0.3, 1.7, 3.99, 6.0])
-    ours = radial_integral(r, 6, RADIAL, Gaussian(sigma))[:, l]  # -> [r, n]
+    ours = Gaussian(sigma).radial_integrals(r, TensorProduct(6, RADIAL))[:, l]  # -> [r, n]
     exact = np.array([[float(v) for v in closed_form(x, l, RADIAL, sigma)] for x in r])
     assert np.abs(ours - exact).max() < 1e-13 * np.abs(exact).max()
 
@@ -61,7 +61,7 @@ def test_closed_form(sigma, l):
 @pytest.mark.parametrize("derivative, accuracy", [(1, 1e-12), (2, 1e-11)])
 def test_derivatives(derivative, accuracy):
     sigma, r = 0.3, np.array([0.4, 1.1, 2.9])
-    ours = radial_integral(r, 4, RADIAL, Gaussian(sigma), derivative)
+    ours = Gaussian(sigma).radial_integrals(r, TensorProduct(4, RADIAL), derivative)
     for l in (0, 2, 4):
         for n in (0, 3):
 
@@ -85,7 +85,7 @@ def test_definition():
             return 2 * math.pi * s * s * g * y * RADIAL.functions(np.array([s]))[0, 2]
 
         projection, _ = scipy.integrate.dblquad(integrand, 0, 6, -1, 1, epsabs=1e-11)
-        ours = radial_integral(np.array([r]), 3, RADIAL, density)[0, l, 2]
+        ours = density.radial_integrals(np.array([r]), TensorProduct(3, RADIAL))[0, l, 2]
         assert abs(projection - ours * math.sqrt((2 * l + 1) / (4 * math.pi))) < 1e-9
 
 
@@ -104,5 +104,7 @@ def _bessel(l, z):
 
 
 def test_too_many_functions():
-    with pytest.raises(ValueError, match=r"21 GTOs of max_radial=20 are linearly dependent .* lower max_radial"):
+    with pytest.raises(
+        ValueError, match=r"21 functions of Gto with max_radial=20 are linearly dependent .* lower max_radial"
+    ):
         Gto(20, radius=5.0).functions(np.array([1.0]))

@@ -14,7 +14,6 @@ import scipy.special
 import torch
 from ketmap_core import CoincidentAtomsWarning, info
 from ketmap_density import SphericalExpansion
-from ketmap_density.radial import radial_integral
 
 GRADIENTS = ["positions", "strain", "cell"]
 
@@ -116,8 +115,8 @@ def test_sum_over_neighbours(hypers):
     vectors = atoms.positions[1:3] - atoms.positions[0]
     r = np.linalg.norm(vectors, axis=1)
     theta, phi = np.arccos(vectors[:, 2] / r), np.arctan2(vectors[:, 1], vectors[:, 0])
-    radial = rho.basis.radial.bound(rho.cutoff.radius)
-    functions = radial_integral(r, 3, radial, rho.density) * rho.cutoff.function(r)[:, None, None]
+    basis = rho.basis.bound(rho.cutoff.radius)
+    functions = rho.density.radial_integrals(r, basis) * rho.cutoff.function(r)[:, None, None]
     tensor = rho.compute(atoms)
     for l in range(4):
         for m in range(-l, l + 1):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from ketmap_density import Gaussian, Gto, TensorProduct
 from ketmap_density.expansion import radial_spline
-from ketmap_density.radial import radial_integral
 from ketmap_density.splines import fit_spline
 
 CASES = [(0.3, 5.0, 7, 6), (0.5, 4.0, 3, 8), (1.2, 6.0, 5, 2)]
@@ -12,7 +11,7 @@ CASES = [(0.3, 5.0, 7, 6), (0.5, 4.0, 3, 8), (1.2, 6.0, 5, 2)]
 
 def exact(case, r, derivative):
     sigma, radius, max_radial, max_angular = case
-    return radial_integral(r, max_angular, Gto(max_radial).bound(radius), Gaussian(sigma), derivative)
+    return Gaussian(sigma).radial_integrals(r, TensorProduct(max_angular, Gto(max_radial).bound(radius)), derivative)
 
 
 def spline_of(case, accuracy=None):

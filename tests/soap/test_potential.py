@@ -143,7 +143,7 @@ def test_bad_input(calculator, weights):
     with pytest.raises(ValueError, match="expected center_type, neighbor_1_type, neighbor_2_type of types"):
         calculator.tensor_to_weights(tensor, TYPES[:-1])
     other = SoapPowerSpectrum.from_dict(calculator.to_dict() | {"basis": _fewer(calculator.to_dict()["basis"])})
-    with pytest.raises(ValueError, match="expected l = 0 … 2"):
+    with pytest.raises(ValueError, match="expected 48: l = 0 … 2"):
         other.tensor_to_weights(tensor, TYPES)
 
 

@@ -1,23 +1,29 @@
 """Spherical expansion of the neighbour density."""
 
-from .basis import TensorProduct
+from .basis import Basis, Explicit, LaplacianEigenstate, TensorProduct
 from .calculator import SphericalExpansion
 from .cutoff import Cutoff, ShiftedCosine, Step
 from .density import Gaussian
 from .environments import Environments
 from .expansion import Expansion
-from .radial import Gto
+from .radial import Gto, Monomials, RadialBasis, SphericalBessel
 from .species import AlchemicalChannels, Species
 
 __all__ = [
     "AlchemicalChannels",
+    "Basis",
     "Cutoff",
     "Environments",
     "Expansion",
+    "Explicit",
     "Gaussian",
     "Gto",
+    "LaplacianEigenstate",
+    "Monomials",
+    "RadialBasis",
     "ShiftedCosine",
     "Species",
+    "SphericalBessel",
     "SphericalExpansion",
     "Step",
     "TensorProduct",

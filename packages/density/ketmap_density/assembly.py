@@ -34,6 +34,7 @@ class Assembly:
         self.n = every if chosen is None else every[chosen]  # -> [property, 1]
         degrees = selection.wanted("o3_lambda")
         self.l_max = expansion.l_max if degrees is None else min(max((0, *degrees)), expansion.l_max)
+        self.columns = [np.flatnonzero(self.n[:, 0] < size) for size in expansion.sizes]  # of each l
 
     @functools.cached_property
     def table(self) -> torch.Tensor:  # -> [row, l, n]
@@ -61,13 +62,14 @@ class Assembly:
     def choose_keys(self, pairs: Pairs) -> list[Key]:
         """Keys in the order (center_type, neighbor_type, o3_lambda), or as selected."""
         found = self._found(pairs)
-        available = [(l, 1, center, neighbor) for center, neighbor in found for l in range(self.expansion.l_max + 1)]
+        degrees = self.expansion.basis.angular_channels()
+        available = [(l, 1, center, neighbor) for center, neighbor in found for l in degrees]
         keys = self.selection.choose_keys(available)
         for l, sigma, *_ in keys:
-            if not (0 <= l <= self.expansion.l_max and sigma == 1):
+            if l not in degrees or sigma != 1:
                 raise ValueError(
                     f"selected key o3_lambda={l}, o3_sigma={sigma} is not in this expansion: "
-                    f"o3_lambda is 0 … {self.expansion.l_max}, o3_sigma 1"
+                    f"o3_lambda is one of {', '.join(map(str, degrees))}, o3_sigma 1"
                 )
         return keys
 
@@ -75,13 +77,13 @@ class Assembly:
         """The TensorMap with blocks for ``keys``; a block is a view where all its centres have the neighbour."""
         sources = {"values": self._values(coefficients), **{name: self._gradient(name) for name in gradients}}
         places = {name: {} for name in sources}
-        n_shared = self.make.labels(["n"], self.n)
+        shared = [self.make.labels(["n"], self.n[columns]) for columns in self.columns]
         mu = [self.make.range("o3_mu", -l, l + 1) for l in range(self.expansion.l_max + 1)]
         blocks = []
         for key in keys:
             l = key[0]
             place = key if self.selection.by_key else key[2:]  # blocks that differ in l share data and samples
-            columns, n = self._properties(key, n_shared)
+            columns, n = self._properties(key, shared[l])
             block = None
             for name, (cut, components) in sources.items():
                 if place not in places[name]:
@@ -160,19 +162,26 @@ class Assembly:
         return rows, self.samples[rows]
 
     def _properties(self, key: Key, shared):  # -> places of the block's properties; labels
-        columns = self.selection.properties_of(key, self.n)
+        columns, here = self.selection.properties_of(key, self.n), self.columns[key[0]]
         if columns is None:
-            return None, shared
+            return None if len(here) == len(self.n) else _contiguous(here), shared
+        columns = np.where(np.isin(columns, here), columns, -1)  # other l may have this n
         return columns, self.make.labels(["n"], self.selection.labels_of(key, "properties"))
 
 
-def _columns(data, columns: np.ndarray | None):
+def _columns(data, columns: slice | np.ndarray | None):
     """The properties that one block wants, by place; −1: zeros."""
     if columns is None:
         return data
     data = data[..., columns]
-    data[..., columns < 0] = 0.0
+    if not isinstance(columns, slice):
+        data[..., columns < 0] = 0.0
     return data
+
+
+def _contiguous(places: np.ndarray) -> slice | np.ndarray:
+    """A slice for ``places`` 0 … k − 1, so that blocks are views."""
+    return slice(0, len(places)) if np.array_equal(places, np.arange(len(places))) else places
 
 
 def _type_pairs(batch: Batch, pairs: Pairs) -> list[tuple[int, int]]:

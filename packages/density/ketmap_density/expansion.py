@@ -7,11 +7,10 @@ import ketmap_ops as ops
 import torch
 from ketmap_core import Batch, Pairs, find_pairs
 
-from .basis import Basis, TensorProduct
+from .basis import Basis
 from .cutoff import Cutoff
-from .density import Density, Gaussian
+from .density import Density
 from .environments import Environments, environments
-from .radial import radial_integral
 from .species import AlchemicalChannels, Species
 from .splines import Spline, fit_spline
 
@@ -27,21 +26,26 @@ class Expansion:
 
     def __init__(self, cutoff: Cutoff, density: Density, basis: Basis, species: Species | None = None):
         self.cutoff = Cutoff.from_dict(cutoff)
-        self.density: Gaussian = Density.from_dict(density)
-        self.basis: TensorProduct = Basis.from_dict(basis)
+        self.density: Density = Density.from_dict(density)
+        self.basis: Basis = Basis.from_dict(basis)
         self.species: AlchemicalChannels | None = None if species is None else Species.from_dict(species)
         self.spline = radial_spline(self.cutoff.radius, self.density, self.basis)
         self._tables = {}
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of radial functions of each l = 0 … l_max; dense arrays have zeros from there on."""
+        return self.basis.sizes
+
+    @property
     def l_max(self) -> int:
         """Largest angular degree, inclusive."""
-        return self.basis.max_angular
+        return len(self.sizes) - 1
 
     @property
     def n_max(self) -> int:
-        """Largest radial index, inclusive."""
-        return self.basis.radial.size - 1
+        """Largest radial index of any l, inclusive."""
+        return max(self.sizes) - 1
 
     @property
     def table(self) -> torch.Tensor:  # -> [row, l, n]
@@ -174,11 +178,11 @@ class Expansion:
 
 
 @functools.lru_cache(maxsize=64)
-def radial_spline(radius: float, density: Gaussian, basis: TensorProduct) -> Spline:
+def radial_spline(radius: float, density: Density, basis: Basis) -> Spline:
     """The table of R_nl for environments of ``radius`` Å; made once for equal hyper-parameters."""
-    radial = basis.radial.bound(radius)
+    bound = basis.bound(radius)
     return fit_spline(
-        lambda r, derivative: radial_integral(r, basis.max_angular, radial, density, derivative),
+        lambda r, derivative: density.radial_integrals(r, bound, derivative),
         radius,
         DEFAULT_ACCURACY if basis.spline_accuracy is None else basis.spline_accuracy,
     )

@@ -38,9 +38,18 @@ class Hypers:
         """The object in featomic's nested-dictionary spelling."""
         written = {} if type(self).__base__ is Hypers else {"type": type(self).__name__}
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            written[field.name] = value.to_dict() if isinstance(value, Hypers) else value
+            written[field.name] = _written(getattr(self, field.name))
         return written
+
+    @classmethod
+    def kinds(cls) -> dict[str, type]:
+        """The members of this family by name, those from other packages included: all frozen classes below it."""
+        found = {}
+        for kind in cls.__subclasses__():
+            if "__dataclass_fields__" in vars(kind):
+                found[kind.__name__] = kind
+            found |= kind.kinds()
+        return found
 
     @classmethod
     def from_dict(cls, given):
@@ -54,13 +63,15 @@ class Hypers:
             raise ValueError(f"expected {cls.__name__} (an object or a dict), got {given!r}")
         given = dict(given)
         chosen = cls
-        kinds = {kind.__name__: kind for kind in cls.__subclasses__() or [cls]}
-        if "type" in given and (cls.__subclasses__() or cls.__base__ is not Hypers):
+        kinds = cls.kinds()
+        family = bool(kinds)
+        kinds = kinds or {cls.__name__: cls}
+        if "type" in given and (family or cls.__base__ is not Hypers):
             kind = given.pop("type")
             if kind not in kinds:
                 raise ValueError(unknown_name(str(kind), list(kinds), f"{cls.__name__} type"))
             chosen = kinds[kind]
-        elif cls.__subclasses__():
+        elif family:
             raise ValueError(f"{cls.__name__} needs a 'type', one of {', '.join(kinds)}; got {given!r}")
         given = {name: v for name, v in given.items() if v is not None or name not in chosen._absent}
         _check_names(given, [field.name for field in dataclasses.fields(chosen)], chosen.__name__)
@@ -73,6 +84,27 @@ class Hypers:
         """Store validated values while the frozen object is being built."""
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+class FrozenDict(dict):
+    """A dictionary as a hyper-parameter: it can be hashed, and is not to be changed."""
+
+    def __hash__(self):
+        return hash(frozenset(self.items()))
+
+    def _frozen(self, *args, **given):
+        raise TypeError("hyper-parameters are frozen")
+
+    __setitem__ = __delitem__ = update = pop = popitem = clear = setdefault = __ior__ = _frozen
+
+
+def _written(value):
+    """A hyper-parameter as JSON has it."""
+    if isinstance(value, Hypers):
+        return value.to_dict()
+    if isinstance(value, Mapping):
+        return {name: _written(entry) for name, entry in value.items()}
+    return [_written(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def _check_names(given, allowed, owner):

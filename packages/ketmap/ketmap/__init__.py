@@ -27,16 +27,8 @@ _PLACES = {
         *("save_tensor", "select_systems", "split"),
     ),
     "ketmap_density": (
-        *(
-            "AlchemicalChannels",
-            "Cutoff",
-            "Gaussian",
-            "Gto",
-            "ShiftedCosine",
-            "SphericalExpansion",
-            "Step",
-            "TensorProduct",
-        ),
+        *("AlchemicalChannels", "Cutoff", "Explicit", "Gaussian", "Gto", "LaplacianEigenstate", "Monomials"),
+        *("ShiftedCosine", "SphericalBessel", "SphericalExpansion", "Step", "TensorProduct"),
     ),
     "ketmap_soap": ("SoapPowerSpectrum",),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),

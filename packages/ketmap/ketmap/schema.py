@@ -85,7 +85,9 @@ def _make(kind: type, **given: Any) -> Any:
 def _nested(hint: Any) -> Any:
     """The type of an argument with hyper-parameter classes replaced by their settings."""
     if isinstance(hint, type) and issubclass(hint, Hypers):
-        return one_of(*(hint.__subclasses__() or [hint]))
+        return one_of(*(hint.kinds().values() or [hint]))
     if isinstance(hint, types.UnionType):
         return functools.reduce(lambda a, b: a | b, map(_nested, typing.get_args(hint)))
+    if origin := typing.get_origin(hint):  # dict[int, RadialBasis] and the like
+        return origin[tuple(map(_nested, typing.get_args(hint)))]
     return hint

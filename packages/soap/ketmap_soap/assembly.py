@@ -18,7 +18,7 @@ from ketmap_ops.power_spectrum import (
     power_spectrum_rows,
 )
 
-from .weights import KEYS, PROPERTIES, properties_of
+from .weights import KEYS, PROPERTIES, places_of, properties_of
 
 Key = tuple[int, int, int]
 
@@ -121,9 +121,12 @@ class Assembly:
         self.rows = Rows.of(environments, keys)
         self.place = torch.from_numpy(self.rows.place).to(environments.starts.device)
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
-        every = properties_of(expansion.l_max, expansion.n_max)
-        self.chosen = selection.choose_properties(every)
-        self.properties = every if self.chosen is None else every[self.chosen]
+        every = properties_of(expansion.sizes)
+        chosen = selection.choose_properties(every)
+        self.properties = every if chosen is None else every[chosen]
+        # places of the properties in [l, n1, n2], None where these are just that
+        whole = chosen is None and len(every) == len(expansion.sizes) * max(expansion.sizes) ** 2
+        self.chosen = None if whole else places_of(self.properties, expansion.sizes)
 
     def tensor(self, gradients: tuple[str, ...] = ()):
         """The TensorMap of the chosen keys."""

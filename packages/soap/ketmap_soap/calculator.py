@@ -83,7 +83,7 @@ class SoapPowerSpectrum(DensityCalculator):
 
     def n_features(self, types: tuple[int, ...]) -> int:
         """Number of columns of :meth:`design` for atoms of these ``types``: unique features of each type of centre."""
-        return n_columns(len(types), self.expansion.l_max, self.expansion.n_max)
+        return n_columns(len(types), self.expansion.sizes)
 
     def design(self, systems, types: tuple[int, ...], gradients: Sequence[str] = ("positions", "strain")) -> Design:
         """Features summed over the atoms of each system, and their derivatives: ``values @ w`` are energies.
@@ -101,14 +101,14 @@ class SoapPowerSpectrum(DensityCalculator):
 
     def weights_to_tensor(self, w: torch.Tensor, types: tuple[int, ...]):
         """Weights ``[feature]`` as a TensorMap: E_i = Σ over blocks of ⟨block of :meth:`compute`, its weights⟩."""
-        return weights_to_tensor(torch.as_tensor(w), tuple(types), self.expansion.l_max, self.expansion.n_max)
+        return weights_to_tensor(torch.as_tensor(w), tuple(types), self.expansion.sizes)
 
     def tensor_to_weights(self, tensor, types: tuple[int, ...]) -> torch.Tensor:
         """The inverse of :meth:`weights_to_tensor`.
 
         :raises ValueError: for blocks of other types, or with other properties.
         """
-        return tensor_to_weights(tensor, tuple(types), self.expansion.l_max, self.expansion.n_max)
+        return tensor_to_weights(tensor, tuple(types), self.expansion.sizes)
 
     def potential(self, w: torch.Tensor, types: tuple[int, ...]) -> Potential:
         """The potential with these weights ``[feature]``."""

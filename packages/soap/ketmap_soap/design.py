@@ -8,6 +8,8 @@ from ketmap_density import Environments, Expansion
 from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import power_spectrum_design, power_spectrum_sums
 
+from .weights import columns_of
+
 
 @dataclasses.dataclass(frozen=True)
 class Design:
@@ -45,7 +47,9 @@ def design(
         vectors, starts, own = environments.vectors, environments.starts, environments.own
         directions.append(expand_outer(vectors, vectors, starts, own, *spline).flatten(2, 3))
     sums = power_spectrum_sums(torch.cat(directions, dim=2), c, _segments(environments, batch, len(types)))
-    sums = sums.unflatten(0, (len(types), len(batch))).permute(1, 2, 0, 3).flatten(2)  # -> [system, x, feature]
+    kept = columns_of(len(types), expansion.sizes)[2]  # the others are zeros
+    sums = sums.unflatten(0, (len(types), len(batch))).permute(1, 2, 0, 3)  # -> [system, x, kind, feature]
+    sums = (sums if kept is None else sums[..., kept]).flatten(2)
     forces = None
     if positions:
         forces = power_spectrum_design(
@@ -57,6 +61,8 @@ def design(
             environments.own,
             *spline,
         )
+        if kept is not None:
+            forces = forces.unflatten(2, (len(types), -1))[..., kept].flatten(2)
     return Design(sums[:, 0], forces, sums[:, 1:].unflatten(1, (3, 3)) if strain else None)
 
 

@@ -26,7 +26,7 @@ class Potential:
 
     def __init__(self, expansion: Expansion, w: torch.Tensor, types: tuple[int, ...]):
         self.expansion, self.types = expansion, tuple(types)
-        self.quadratic = quadratic_form(w, self.types, expansion.l_max, expansion.n_max)
+        self.quadratic = quadratic_form(w, self.types, expansion.sizes)
 
     @property
     def cutoff(self) -> float:
@@ -66,7 +66,15 @@ class Potential:
             diagonal,
         )
         rank = environments.rank.long()
-        return Energies(energies[rank], forces, virial, features.flatten(1)[rank] if diagonal else None)
+        features = self._existing(features)[rank] if diagonal else None
+        return Energies(energies[rank], forces, virial, features)
+
+    def _existing(self, features: torch.Tensor) -> torch.Tensor:  # [centre, channel, l, n] -> [centre, feature]
+        """The invariants of the n that each l has."""
+        sizes = torch.tensor(self.expansion.sizes, device=features.device)
+        if sizes.min() == sizes.max():
+            return features.flatten(1)
+        return features[:, :, torch.arange(features.shape[3], device=sizes.device) < sizes[:, None]].flatten(1)
 
     def differentiable(self, batch: Batch, environments: Environments | None = None) -> torch.Tensor:  # -> [atom]
         """The same energies through torch's autograd: derivatives of any order in positions and cells."""
