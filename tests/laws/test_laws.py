@@ -11,6 +11,7 @@ from ketmap_density import (
     LaplacianEigenstate,
     ShiftedCosine,
     SphericalExpansion,
+    SphericalExpansionByPair,
     Step,
     TensorProduct,
 )
@@ -39,6 +40,8 @@ CALCULATORS = {
     "expansion, own density weighted": SphericalExpansion(**hypers(own=0.3)),
     "expansion, channels": SphericalExpansion(**hypers(), species=CHANNELS),
     "expansion, Laplacian eigenstates": SphericalExpansion(**hypers() | {"basis": LaplacianEigenstate(3)}),
+    "by pair": SphericalExpansionByPair(**hypers(own=0.6)),
+    "by pair, step": SphericalExpansionByPair(**hypers(smoothing=Step(), max_angular=1)),
     "power spectrum": SoapPowerSpectrum(**hypers()),
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),
     "power spectrum, wide": SoapPowerSpectrum(**hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)),

@@ -59,6 +59,8 @@ def everything(road, x):
     grad = torch.randn(c.shape, generator=torch.Generator().manual_seed(1), dtype=c.dtype)
     mixing = torch.randn(N_CHANNELS, 2, generator=torch.Generator().manual_seed(2), dtype=c.dtype)
     mixed = (x.vectors, x.starts, x.own, mixing, *radial(x), x.center_weight)
+    rows = torch.arange(len(x.vectors) + 1) * 3 // 2  # one or two of each pair
+    left = torch.randn(int(rows[-1]), generator=torch.Generator().manual_seed(2), dtype=c.dtype)
     return [
         c,
         road.expand_mixed(*mixed),
@@ -66,6 +68,8 @@ def everything(road, x):
         road.mixing_vjp(grad[:, :2].contiguous(), *mixed),
         road.expand_vjp(grad, x.vectors, x.starts, *radial(x)),
         road.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
+        road.pair_terms(x.vectors, *radial(x)),
+        road.pair_gradients(left, x.vectors, rows, *radial(x)),
         *road.soap_energy(*energy_arguments(x)),
     ]
 

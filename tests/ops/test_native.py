@@ -94,6 +94,9 @@ def test_operators_keep_torchs_rules():
     grad = torch.randn(5, 3, 9, 2, dtype=torch.float64, requires_grad=True)
     torch.library.opcheck(torch.ops.ketmap.expand_vjp, (grad, vectors, x.starts, *radial(x)))
     torch.library.opcheck(torch.ops.ketmap.expand_jacobian, (x.vectors, x.starts, x.own, *radial(x)))
+    torch.library.opcheck(torch.ops.ketmap.pair_terms, (vectors, *radial(x)))
+    left, rows = torch.ones(2 * len(x.vectors), dtype=torch.float64), 2 * torch.arange(len(x.vectors) + 1)
+    torch.library.opcheck(torch.ops.ketmap.pair_gradients, (left, x.vectors, rows, *radial(x)))
     torch.library.opcheck(torch.ops.ketmap.group, (*x.half, *x.places))
     for diagonal in (False, True):
         torch.library.opcheck(torch.ops.ketmap.soap_energy, energy_arguments(x, diagonal))

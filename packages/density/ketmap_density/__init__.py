@@ -1,6 +1,7 @@
-"""Spherical expansion of the neighbour density."""
+"""Spherical expansion of the neighbour density, by centre and by pair."""
 
 from .basis import Basis, Explicit, LaplacianEigenstate, TensorProduct
+from .by_pair import SphericalExpansionByPair
 from .calculator import SphericalExpansion
 from .cutoff import Cutoff, ShiftedCosine, Step
 from .density import Gaussian
@@ -25,6 +26,7 @@ __all__ = [
     "Species",
     "SphericalBessel",
     "SphericalExpansion",
+    "SphericalExpansionByPair",
     "Step",
     "TensorProduct",
 ]

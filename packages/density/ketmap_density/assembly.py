@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from ketmap_core import Batch, Pairs
 
-from .blocks import Maker, Rows, parts, samples_of, take
+from .blocks import Maker, Rows, parts, samples_of, take, take_columns
 from .environments import Environments
 from .expansion import Expansion
 from .gradients import PositionRows, outer_gradient, positions_gradient
 from .selection import Selection
+from .wanted import Wanted
 
 KEYS = ("o3_lambda", "o3_sigma", "center_type", "neighbor_type")
 
@@ -29,20 +30,12 @@ class Assembly:
         self.parts = parts(environments)
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
         self.channel = {t: index for index, t in enumerate(environments.types)}
-        every = np.arange(expansion.n_max + 1)[:, None]
-        chosen = selection.choose_properties(every)
-        self.n = every if chosen is None else every[chosen]  # -> [property, 1]
-        degrees = selection.wanted("o3_lambda")
-        self.l_max = expansion.l_max if degrees is None else min(max((0, *degrees)), expansion.l_max)
-        self.columns = [np.flatnonzero(self.n[:, 0] < size) for size in expansion.sizes]  # of each l
+        self.wanted = Wanted(expansion, selection)
 
     @functools.cached_property
     def table(self) -> torch.Tensor:  # -> [row, l, n]
-        """The part of the radial table that is needed: only this much is computed."""
-        table = self.expansion.table_like(self.environments.vectors)
-        if len(self.n) == table.shape[2] and self.l_max == self.expansion.l_max:
-            return table
-        return table[:, : self.l_max + 1, self.n[:, 0]].contiguous()
+        """The part of the radial table that is needed."""
+        return self.wanted.table(self.environments.vectors)
 
     def coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
         """What the values of the blocks are cut from."""
@@ -51,33 +44,18 @@ class Assembly:
     def _found(self, pairs: Pairs) -> list[tuple[int, int]]:
         """Types of centres and neighbours that meet."""
         if self.selection.samples is None:
-            return [
-                (center, neighbor)
-                for center, part in self.parts.items()
-                for neighbor, here in zip(self.environments.types, part.has.any(axis=0))
-                if here
-            ]
-        return _type_pairs(self.batch, pairs)  # keys do not depend on the selection of samples
+            return types_that_meet(self.environments)
+        return type_pairs(self.batch, pairs)  # keys do not depend on the selection of samples
 
     def choose_keys(self, pairs: Pairs) -> list[Key]:
         """Keys in the order (center_type, neighbor_type, o3_lambda), or as selected."""
-        found = self._found(pairs)
-        degrees = self.expansion.basis.angular_channels()
-        available = [(l, 1, center, neighbor) for center, neighbor in found for l in degrees]
-        keys = self.selection.choose_keys(available)
-        for l, sigma, *_ in keys:
-            if l not in degrees or sigma != 1:
-                raise ValueError(
-                    f"selected key o3_lambda={l}, o3_sigma={sigma} is not in this expansion: "
-                    f"o3_lambda is one of {', '.join(map(str, degrees))}, o3_sigma 1"
-                )
-        return keys
+        return self.wanted.keys(self._found(pairs))
 
     def tensor(self, coefficients: torch.Tensor, keys: list[Key], gradients: tuple[str, ...] = ()):
         """The TensorMap with blocks for ``keys``; a block is a view where all its centres have the neighbour."""
         sources = {"values": self._values(coefficients), **{name: self._gradient(name) for name in gradients}}
         places = {name: {} for name in sources}
-        shared = [self.make.labels(["n"], self.n[columns]) for columns in self.columns]
+        shared = self.wanted.labels(self.make)
         mu = [self.make.range("o3_mu", -l, l + 1) for l in range(self.expansion.l_max + 1)]
         blocks = []
         for key in keys:
@@ -89,7 +67,7 @@ class Assembly:
                 if place not in places[name]:
                     places[name][place] = cut(key)
                 data, samples = places[name][place]  # data: [sample, ..., lm, n]
-                data = _columns(data[..., l * l : (l + 1) ** 2, :], columns)
+                data = take_columns(data[..., l * l : (l + 1) ** 2, :], columns)
                 made = self.make.block(data, samples, [*components, mu[l]], n)
                 if block is None:
                     block = made
@@ -162,29 +140,21 @@ class Assembly:
         return rows, self.samples[rows]
 
     def _properties(self, key: Key, shared):  # -> places of the block's properties; labels
-        columns, here = self.selection.properties_of(key, self.n), self.columns[key[0]]
-        if columns is None:
-            return None if len(here) == len(self.n) else _contiguous(here), shared
-        columns = np.where(np.isin(columns, here), columns, -1)  # other l may have this n
-        return columns, self.make.labels(["n"], self.selection.labels_of(key, "properties"))
+        columns, chosen = self.wanted.properties(key)
+        return columns, shared if chosen is None else self.make.labels(["n"], chosen)
 
 
-def _columns(data, columns: slice | np.ndarray | None):
-    """The properties that one block wants, by place; −1: zeros."""
-    if columns is None:
-        return data
-    data = data[..., columns]
-    if not isinstance(columns, slice):
-        data[..., columns < 0] = 0.0
-    return data
+def types_that_meet(environments: Environments) -> list[tuple[int, int]]:
+    """(center_type, neighbor_type) of the centres and channels there are, ascending."""
+    return [
+        (center, neighbor)
+        for center, part in parts(environments).items()
+        for neighbor, here in zip(environments.types, part.has.any(axis=0))
+        if here
+    ]
 
 
-def _contiguous(places: np.ndarray) -> slice | np.ndarray:
-    """A slice for ``places`` 0 … k − 1, so that blocks are views."""
-    return slice(0, len(places)) if np.array_equal(places, np.arange(len(places))) else places
-
-
-def _type_pairs(batch: Batch, pairs: Pairs) -> list[tuple[int, int]]:
+def type_pairs(batch: Batch, pairs: Pairs) -> list[tuple[int, int]]:
     """(center_type, neighbor_type) of all atoms of the batch, ascending: types that meet, or are the same atom."""
     types, kind = torch.unique(batch.types, return_inverse=True)
     first, second = kind[pairs.first.long()], kind[pairs.second.long()]

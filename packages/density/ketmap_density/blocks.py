@@ -94,3 +94,18 @@ def take(values, rows: Rows):
     if isinstance(rows, np.ndarray) and len(rows) and rows.min() < 0:
         taken[rows < 0] = 0.0
     return taken
+
+
+def take_columns(data, columns: slice | np.ndarray | None):
+    """The properties that one block wants, by place; −1: zeros."""
+    if columns is None:
+        return data
+    data = data[..., columns]
+    if not isinstance(columns, slice):
+        data[..., columns < 0] = 0.0
+    return data
+
+
+def contiguous(places: np.ndarray) -> slice | np.ndarray:
+    """A slice for ``places`` 0 … k − 1, so that blocks are views."""
+    return slice(0, len(places)) if np.array_equal(places, np.arange(len(places))) else places

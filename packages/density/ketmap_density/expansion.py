@@ -155,6 +155,21 @@ class Expansion:
             self.density.center_atom_weight,
         )
 
+    def pair_terms(self, vectors: torch.Tensor, table: torch.Tensor) -> torch.Tensor:  # -> [pair, lm, n]
+        """What each pair adds to the coefficients of its centre; differentiable."""
+        if table.shape[2] == 0 or len(vectors) == 0:
+            return table.new_zeros(len(vectors), table.shape[1] ** 2, table.shape[2])
+        return ops.pair_terms(vectors, table, self.spacing, self.cutoff.radius, self.cutoff.width)
+
+    def pair_gradients(
+        self, left: torch.Tensor, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor
+    ) -> torch.Tensor:  # -> [row, xyz, lm, n]
+        """Derivatives of :meth:`pair_terms` times ``left`` [row]; ``starts`` [pair + 1]: rows of each pair."""
+        if table.shape[2] == 0 or len(left) == 0:
+            return table.new_zeros(len(left), 3, table.shape[1] ** 2, table.shape[2])
+        numbers = (self.spacing, self.cutoff.radius, self.cutoff.width)
+        return ops.pair_gradients(left, vectors, starts, table, *numbers)
+
     def jacobian(
         self, environments: Environments, centers: slice = slice(None), table: torch.Tensor | None = None
     ) -> tuple[slice, torch.Tensor]:  # -> their pairs, [pair, xyz, lm, n]

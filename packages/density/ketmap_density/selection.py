@@ -31,19 +31,20 @@ def check_gradients(gradients: Any) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What of a calculator's output is wanted; ``names`` are the dimensions of its keys, properties and samples."""
+    """What of a calculator's output is wanted; ``…_names`` are the dimensions of its keys, properties and samples."""
 
     keys: Any
     samples: Any
     properties: Any
     key_names: tuple[str, ...]
     property_names: tuple[str, ...]
-    sample_names: tuple[str, ...] = ("system", "atom")
+    sample_names: tuple[str, ...] = ("system", "atom")  #: the first two are system and centre
+    center_type: str = "center_type"  #: key dimension with the type of the centre
 
     def atoms(self, batch: Batch) -> torch.Tensor | None:  # -> bool [atom]
         """Which atoms are wanted as centres in any block; None: all."""
         mask = self._atoms_by_samples(batch)
-        types = self.wanted("center_type")
+        types = self.wanted(self.center_type)
         if types is None:
             return mask
         by_type = torch.isin(batch.types, torch.tensor(types, dtype=torch.int32, device=batch.types.device))
@@ -55,12 +56,24 @@ class Selection:
         system = batch.system.long()
         atom = torch.arange(batch.n_atoms, device=system.device) - batch.starts[system]
         available = torch.stack([system, atom], dim=1).cpu().numpy()
-        if _is_map(self.samples):
-            sets = [_values(block.samples) for block in self.samples.blocks()]
-            columns, wanted = [0, 1], np.concatenate([np.zeros((0, 2), dtype=np.int64), *sets])
-        else:
-            columns, wanted = _entries(self.samples, ("system", "atom"), "samples")
+        columns, wanted = self._wanted_samples()
+        kept = [i for i, column in enumerate(columns) if column < 2]
+        if not kept:  # nothing is said about centres
+            return None
+        columns, wanted = [columns[i] for i in kept], wanted[:, kept]
         return torch.from_numpy(_matches(available, columns, wanted)).to(system.device)
+
+    def needed_samples(self, available: np.ndarray) -> np.ndarray | None:  # -> bool [row]
+        """Which rows of ``available`` [row, dimension] any block wants; None: all."""
+        return None if self.samples is None else _matches(available, *self._wanted_samples())
+
+    def _wanted_samples(self) -> tuple[list[int], np.ndarray]:
+        """Columns of the samples that are spoken about, and the values there [entry, column]."""
+        if not _is_map(self.samples):
+            return _entries(self.samples, self.sample_names, "samples")
+        n = len(self.sample_names)
+        sets = [_values(block.samples) for block in self.samples.blocks()]
+        return list(range(n)), np.concatenate([np.zeros((0, n), dtype=np.int64), *sets])
 
     def wanted(self, name: str) -> tuple[int, ...] | None:
         """Ascending values of one key dimension in the selected keys; None: all there are."""

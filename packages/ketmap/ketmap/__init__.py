@@ -28,7 +28,8 @@ _PLACES = {
     ),
     "ketmap_density": (
         *("AlchemicalChannels", "Cutoff", "Explicit", "Gaussian", "Gto", "LaplacianEigenstate", "Monomials"),
-        *("ShiftedCosine", "SphericalBessel", "SphericalExpansion", "Step", "TensorProduct"),
+        *("ShiftedCosine", "SphericalBessel", "SphericalExpansion", "SphericalExpansionByPair", "Step"),
+        "TensorProduct",
     ),
     "ketmap_soap": ("SoapPowerSpectrum",),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),

@@ -5,6 +5,7 @@ from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
 from .library import backend
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
+from .pairs import pair_gradients, pair_terms
 from .power_spectrum import power_spectrum
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "expand_vjp",
     "group",
     "mixing_vjp",
+    "pair_gradients",
+    "pair_terms",
     "power_spectrum",
     "soap_energy",
 ]

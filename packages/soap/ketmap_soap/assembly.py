@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from ketmap_core import Batch, Pairs
 from ketmap_density import Environments, Expansion
-from ketmap_density.blocks import Maker, samples_of, take
+from ketmap_density.blocks import Maker, samples_of, take, take_columns
 from ketmap_density.selection import Selection
 from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import (
@@ -145,10 +145,10 @@ class Assembly:
         for key in self.keys:
             rows, samples = self._samples(key)
             columns, properties = self._properties(key, shared)
-            block = self.make.block(_columns(take(values, rows), columns), samples, [], properties)
+            block = self.make.block(take_columns(take(values, rows), columns), samples, [], properties)
             for name, (dense, components) in derivatives.items():
                 rows, samples = self._gradient_samples(key, name)
-                data = _columns(take(dense, rows), columns)
+                data = take_columns(take(dense, rows), columns)
                 block.add_gradient(name, self.make.block(data, samples, components, properties))
             blocks.append(block)
         return self.make.tensor(KEYS, self.keys, blocks)
@@ -251,12 +251,3 @@ class Assembly:
         labels[:, 1] = system
         labels[:, 2] = atoms - self.batch.starts[system.long()]
         return starts.cpu().numpy(), labels.numpy()
-
-
-def _columns(data, columns: np.ndarray | None):
-    """The properties that one block wants, by place; −1: zeros."""
-    if columns is None:
-        return data
-    data = data[..., columns]
-    data[..., columns < 0] = 0.0
-    return data

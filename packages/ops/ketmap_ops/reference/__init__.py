@@ -4,6 +4,7 @@ from .energy import soap_energy
 from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
+from .pairs import pair_gradients, pair_terms
 
 __all__ = [
     "expand",
@@ -13,5 +14,7 @@ __all__ = [
     "expand_vjp",
     "group",
     "mixing_vjp",
+    "pair_gradients",
+    "pair_terms",
     "soap_energy",
 ]

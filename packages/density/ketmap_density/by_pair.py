@@ -1,0 +1,221 @@
+"""The calculator of single pairs: structures to a TensorMap of what each neighbour adds to the expansion."""
+
+import functools
+
+import numpy as np
+import torch
+from ketmap_core import Batch, as_batch, stamp
+from ketmap_core.names import PAIR
+
+from .assembly import type_pairs, types_that_meet
+from .base import DensityCalculator
+from .blocks import Maker, take_columns
+from .calculator import find_checked_pairs
+from .environments import Environments
+from .expansion import Expansion
+from .pair_rows import NOTHING, SELF, PairRows, Types, running
+from .selection import Selection, check_gradients
+from .wanted import Wanted
+
+KEYS = ("o3_lambda", "o3_sigma", "first_atom_type", "second_atom_type")
+
+
+class SphericalExpansionByPair(DensityCalculator):
+    """The terms of the spherical expansion, one per pair of atoms, with featomic's names and values.
+
+    The term of a pair is what the second atom adds to the expansion around the first; with l = 0 there is also the pair
+    of an atom with itself (no cell shift), the centre's own density. Summed over the pairs of a first atom, they are
+    :class:`SphericalExpansion`.
+
+    Keys ``o3_lambda, o3_sigma, first_atom_type, second_atom_type``; samples ``system, first_atom, second_atom,
+    cell_shift_a, cell_shift_b, cell_shift_c``, ascending, each pair in both directions; component ``o3_mu``; property
+    ``n``.
+
+    :param cutoff: :class:`Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
+
+    >>> import ase.build
+    >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, SphericalExpansionByPair, TensorProduct
+    >>> pairs = SphericalExpansionByPair(
+    ...     cutoff=Cutoff(5.0, smoothing=ShiftedCosine(0.5)),
+    ...     density=Gaussian(0.3),
+    ...     basis=TensorProduct(max_angular=2, radial=Gto(max_radial=3)),
+    ... )
+    >>> tensor = pairs.compute(ase.build.molecule("CH4"))
+    >>> tensor.block(dict(o3_lambda=1, first_atom_type=6, second_atom_type=1)).shape
+    (4, 3, 4)
+    """
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """Terms of all pairs of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System``
+            (a torch TensorMap on their device, with autograd through positions and cells, twice
+            differentiable).
+        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``: both atoms of
+            the pair, ascending, one row where they are images of one; component ``xyz``), ``"strain"`` (components
+            ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed
+            Cartesian positions).
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) the sample dimensions, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
+        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with
+            all of them: then these are the keys, and types that do not occur give empty blocks.
+        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections
+            or gradients with unknown names.
+        """
+        gradients = check_gradients(gradients)
+        selection = Selection(
+            selected_keys,
+            selected_samples,
+            selected_properties,
+            KEYS,
+            ("n",),
+            sample_names=PAIR,
+            center_type="first_atom_type",
+        )
+        batch = as_batch(systems)
+        pairs = find_checked_pairs(self.expansion, batch)
+        environments = self.expansion.environments(
+            batch, types=selection.wanted("second_atom_type"), centers=selection.atoms(batch), pairs=pairs
+        )
+        wanted = Wanted(self.expansion, selection)
+        found = types_that_meet(environments) if selected_samples is None else type_pairs(batch, pairs)
+        keys = wanted.keys(found)
+        assembly = PairAssembly(self.expansion, batch, environments, wanted, keys)
+        return stamp(assembly.tensor(gradients), calculator="SphericalExpansionByPair", hypers=self.to_dict())
+
+
+class PairAssembly:
+    """What the blocks of one call share. The terms of two types are one array: blocks of several l are its views."""
+
+    def __init__(self, expansion: Expansion, batch: Batch, environments: Environments, wanted: Wanted, keys: list):
+        self.expansion, self.batch, self.environments = expansion, batch, environments
+        self.selection, self.wanted, self.keys = wanted.selection, wanted, keys
+        self.make = Maker.of(batch)
+        self.rows = PairRows.of(environments, batch, self.selection, {key[2:] for key in keys})
+        self.l_max = {}  # by types
+        for l, _, *types in keys:
+            self.l_max[tuple(types)] = max(l, self.l_max.get(tuple(types), 0))
+        self.vectors = expansion.vectors(environments, batch)[self.rows.index]
+        self._samples_of = {}
+
+    def tensor(self, gradients: tuple[str, ...]):
+        """The TensorMap; blocks are views but for l = 0 of equal types, where atoms are their own neighbours."""
+        components = {
+            "positions": [self.make.range("xyz", 0, 3)],
+            "strain": [self.make.range(name, 0, 3) for name in ("xyz_1", "xyz_2")],
+            "cell": [self.make.range(name, 0, 3) for name in ("abc", "xyz")],
+        }
+        shared = self.wanted.labels(self.make)
+        mu = [self.make.range("o3_mu", -l, l + 1) for l in range(self.expansion.l_max + 1)]
+        dense = {}
+        blocks = []
+        for key in self.keys:
+            l, _, *types = key
+            types, lm = tuple(types), slice(l * l, (l + 1) ** 2)
+            if types not in dense:
+                ends = self._ends(types) if "positions" in gradients else None
+                slopes = {name: self._gradient(name, types, ends) for name in gradients}
+                dense[types] = self._terms(types), slopes, ends
+            terms, slopes, ends = dense[types]
+            columns, chosen = self.wanted.properties(key)
+            n = shared[l] if chosen is None else self.make.labels(["n"], chosen)
+            source, samples = self._samples(key)
+            data = take_columns(self._cut(terms[:, lm], source, self._self_term), columns)
+            block = self.make.block(self.make.array(data), samples, [mu[l]], n)
+            for name in gradients:
+                if name == "positions":
+                    kept, labels = self._moving(types, source, ends)
+                    data = slopes[name][kept][..., lm, :]
+                else:
+                    data = self._cut(slopes[name][..., lm, :], source)
+                    labels = self.make.range("sample", 0, len(samples))
+                data = self.make.array(take_columns(data, columns))
+                block.add_gradient(name, self.make.block(data, labels, [*components[name], mu[l]], n))
+            blocks.append(block)
+        return self.make.tensor(KEYS, self.keys, blocks)
+
+    def _table(self, types: Types) -> torch.Tensor:  # -> [row, l, n]
+        return self.wanted.table(self.vectors, self.l_max[types])
+
+    def _terms(self, types: Types) -> torch.Tensor:  # -> [pair, lm, n]
+        return self.expansion.pair_terms(self.vectors[self.rows.of_types(types)], self._table(types))
+
+    def _samples(self, key) -> tuple[slice | np.ndarray, object]:  # -> rows of the block, its samples
+        l, _, *types = key
+        place = (l > 0, *types)  # blocks that differ in l > 0 share rows and samples
+        if place not in self._samples_of:
+            source, samples = self.rows.block(l, tuple(types))
+            self._samples_of[place] = source, samples, self.make.labels(PAIR, samples)
+        source, samples, labels = self._samples_of[place]
+        chosen = self.selection.samples_of(key, samples)
+        if chosen is None:
+            return source, labels
+        every = np.arange(source.start, source.stop) if isinstance(source, slice) else source
+        every = np.append(every, NOTHING)  # what −1 points to
+        return every[chosen], self.make.labels(PAIR, self.selection.labels_of(key, "samples"))
+
+    @functools.cached_property
+    def _self_term(self) -> torch.Tensor:  # -> [1, n]
+        """The density of the centre itself: a neighbour at no distance."""
+        origin = self.environments.vectors.new_zeros(1, 3)
+        weight = self.expansion.density.center_atom_weight
+        return weight * self.expansion.pair_terms(origin, self.wanted.table(origin, 0))[0]
+
+    def _cut(self, dense: torch.Tensor, source: slice | np.ndarray, own: torch.Tensor | None = None) -> torch.Tensor:
+        """Rows of ``dense``; for atoms and themselves ``own``, else zeros."""
+        if isinstance(source, slice):
+            return dense[source]
+        source = torch.from_numpy(source).to(dense.device)
+        data = dense.new_zeros(len(source), *dense.shape[1:])
+        data[source >= 0] = dense[source[source >= 0]]
+        if own is not None:
+            data[source == SELF] = own
+        return data
+
+    def _gradient(self, name: str, types: Types, ends) -> torch.Tensor:  # -> [row, xyz …, lm, n]
+        rows, table = self.rows.of_types(types), self._table(types)
+        vectors = self.vectors[rows].detach()
+        if name == "positions":
+            starts, _, signs = ends
+            left, starts = torch.from_numpy(signs).to(vectors), torch.from_numpy(starts).to(vectors.device)
+            return self.expansion.pair_gradients(left, vectors, starts, table)
+        left = vectors if name == "strain" else self.environments.shifts[self.rows.index[rows]].to(vectors.dtype)
+        starts = 3 * torch.arange(len(vectors) + 1, device=vectors.device)
+        return self.expansion.pair_gradients(left.reshape(-1), vectors, starts, table).unflatten(0, (-1, 3))
+
+    def _ends(self, types: Types) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The atoms that move each pair, ascending: first of each row [pair + 1], atom within its system, sign ±1.
+
+        An atom and its own image move together: one atom, sign 0.
+        """
+        first, second = self.rows.samples[self.rows.of_types(types), 1:3].T
+        both = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
+        signs = np.sign(2 * both - (first + second)[:, None]) * np.sign(second - first)[:, None]
+        kept = np.stack([np.ones(len(first), dtype=bool), first != second], axis=1)
+        return running(kept.sum(axis=1)), both[kept], signs[kept]
+
+    def _moving(self, types: Types, source: slice | np.ndarray, ends):  # -> places of position gradients, labels
+        starts, atoms, _ = ends
+        systems = self.rows.samples[self.rows.of_types(types), 0]
+        if isinstance(source, slice):
+            counts, kept = np.diff(starts), slice(None)
+            sample = np.repeat(np.arange(len(counts)), counts)
+            labels = np.stack([sample, systems[sample], atoms], axis=1)
+        else:
+            sample = np.flatnonzero(source >= 0)
+            rows = source[sample]
+            counts = starts[rows + 1] - starts[rows]
+            kept = np.repeat(starts[rows] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+            labels = np.stack([np.repeat(sample, counts), np.repeat(systems[rows], counts), atoms[kept]], axis=1)
+            kept = torch.from_numpy(kept).to(self.vectors.device)
+        return kept, self.make.labels(["sample", "system", "atom"], labels)
