@@ -41,6 +41,7 @@ CALCULATORS = {
     "expansion, channels": SphericalExpansion(**hypers(), species=CHANNELS),
     "expansion, Laplacian eigenstates": SphericalExpansion(**hypers() | {"basis": LaplacianEigenstate(3)}),
     "by pair": SphericalExpansionByPair(**hypers(own=0.6)),
+    "by pair, Laplacian eigenstates": SphericalExpansionByPair(**hypers() | {"basis": LaplacianEigenstate(3)}),
     "by pair, step": SphericalExpansionByPair(**hypers(smoothing=Step(), max_angular=1)),
     "power spectrum": SoapPowerSpectrum(**hypers()),
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),
