@@ -3,10 +3,9 @@
 import ketmap_ops as ops
 import pytest
 import torch
-from ketmap_ops import backend
-from ketmap_ops.reference import mixing as reference
+from ketmap_ops import backend, reference
 
-from .conftest import N_CHANNELS, neighbourhoods, radial
+from .conftest import N_CHANNELS, energy_arguments, neighbourhoods, radial
 
 native_only = pytest.mark.skipif(not backend().startswith("native"), reason=f"no native kernels: {backend()}")
 
@@ -113,3 +112,49 @@ def test_wrong_arguments_are_named(change, message):
     own, mixing = change(x, weights(2))
     with pytest.raises(RuntimeError, match=message):
         ops.expand_mixed(x.vectors, x.starts, own, mixing, *radial(x), x.center_weight)
+
+
+def energy(road, x, mixing, quadratic, diagonal=True):
+    arguments = energy_arguments(x, diagonal)
+    return road.soap_energy(*arguments[:-2], quadratic, diagonal, mixing)
+
+
+@pytest.fixture
+def quadratic(random_system):
+    """Three kinds of centres, four channels."""
+    n_l, n = random_system.table.shape[1:]
+    q = torch.randn(N_CHANNELS, n_l, 4 * n, 4 * n, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    return (q + q.transpose(-1, -2)).contiguous()
+
+
+def test_energy_of_channels_is_the_quadratic_form_of_mixed_coefficients(random_system, quadratic):
+    """The form of the channels pulled back to the types gives the same energies, forces and virial."""
+    x, u = random_system, weights(4)
+    n_l, n = x.table.shape[1:]
+    by_type = torch.einsum(
+        "tq,klqnpm,sp->kltnsm", u, quadratic.reshape(N_CHANNELS, n_l, 4, n, 4, n), u
+    ).reshape(N_CHANNELS, n_l, N_CHANNELS * n, N_CHANNELS * n)  # fmt: skip
+    by_type = by_type.contiguous()
+    got = energy(ops, x, u, quadratic)
+    for a, b in zip(got[:3], energy(ops, x, None, by_type)[:3], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11 * float(b.abs().max()))
+    c = ops.expand_mixed(x.vectors, x.starts, x.own, u, *radial(x), x.center_weight)
+    for l in range(n_l):
+        expected = (c[:, :, l * l : (l + 1) ** 2] ** 2).sum(2) / (2 * l + 1) ** 0.5
+        torch.testing.assert_close(got[3][:, :, l], expected, rtol=1e-11, atol=1e-13)
+
+
+@native_only
+def test_native_energy_of_channels_is_the_reference(random_system, quadratic):
+    for got, expected in zip(
+        energy(ops, random_system, weights(4), quadratic), energy(reference, random_system, weights(4), quadratic)
+    ):
+        torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12 * float(expected.abs().max()))
+
+
+@native_only
+def test_energy_of_channels_keeps_torchs_rules():
+    x, q = neighbourhoods(n_atoms=5, n_pairs=8, l_max=2, n_max=2), torch.eye(8).double().expand(3, 3, 8, 8).contiguous()
+    torch.library.opcheck(torch.ops.ketmap.soap_energy, (*energy_arguments(x)[:-2], q, True, weights(4)))
+    with pytest.raises(RuntimeError, match="'mixing' must be a contiguous tensor of shape"):
+        energy(ops, x, weights(3), q)

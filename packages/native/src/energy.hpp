@@ -4,7 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <deque>
-#include "expansion.hpp"
+#include "mixing.hpp"
 
 namespace KETMAP_ISA {
 
@@ -55,11 +55,12 @@ template <class T> struct EnergyKernel {
     buffer<T> self, quadratic, energies; // energies: [l][centre of the block][m][lane]
     buffer<T> C, X;                      // [l][centre of the block][m][channel][n padded]
     std::deque<Neighborhood<T>> hoods;
+    Mixer<T> mixer;
 
     explicit EnergyKernel(const ketmap::SoapEnergy<T> &s)
-        : s(s), e(expansion(s.radial, s.n_channels)), size(s.n_channels * e.n_pad),
+        : s(s), e(expansion(s.radial, s.mixing.n_types)), size(s.mixing.n_channels * e.n_pad),
           self(self_density(e, s.center_weight)), energies(size_t(block_size) * e.n_lm * lanes<T>),
-          C(size_t(block_size) * e.size()), X(C.size()) {
+          C(size_t(block_size) * e.n_lm * size), X(C.size()), mixer(s.mixing, e) {
         for (int g = 0; g < block_size; g++) hoods.emplace_back(e);
     }
 
@@ -70,12 +71,12 @@ template <class T> struct EnergyKernel {
 
     // The quadratic form of one kind and l, padded in n like everything else
     const T *form(int kind, int l) {
-        const int n = s.n_channels * e.n_max;
+        const int n_channels = s.mixing.n_channels, n = n_channels * e.n_max;
         const T *Q = s.quadratic + (int64_t(kind) * (e.l_max + 1) + l) * n * n;
         if (e.n_pad == e.n_max && aligned(Q)) return Q;
         quadratic.assign(size_t(size) * size, 0);
         for (int i = 0; i < n; i++)
-            for (int a = 0; a < s.n_channels; a++)
+            for (int a = 0; a < n_channels; a++)
                 std::memcpy(&quadratic[size_t(i / e.n_max * e.n_pad + i % e.n_max) * size + a * e.n_pad],
                             Q + int64_t(i) * n + a * e.n_max, e.n_max * sizeof(T));
         return quadratic.data();
@@ -84,14 +85,18 @@ template <class T> struct EnergyKernel {
     void expand(int64_t i, int g) {
         const int atom = s.centers[i];
         const T *ri = s.positions + 3 * int64_t(atom), *cell = s.cells + 9 * int64_t(s.system[atom]);
-        hoods[g].gather(s.starts + i * s.n_channels, true, [&](int64_t p, T *v) {
+        hoods[g].gather(s.starts + i * s.mixing.n_types, true, [&](int64_t p, T *v) {
             const T *rj = s.positions + 3 * int64_t(s.neighbors[p]);
             const T shift[3] = {T(s.shifts[3 * p]), T(s.shifts[3 * p + 1]), T(s.shifts[3 * p + 2])};
             for (int k = 0; k < 3; k++)
                 v[k] = rj[k] - ri[k] + (shift[0] * cell[k] + shift[1] * cell[3 + k] + shift[2] * cell[6 + k]);
         });
         hoods[g].template functions<true>();
-        for (int a = 0; a < s.n_channels; a++) hoods[g].coefficients(a, rows(C.data(), g, a));
+        if (s.mixing.weights) {
+            mixer.expand(hoods[g]);
+            return mixer.mix(rows(C.data(), g, 0), e.n_pad, s.own[i], self.data());
+        }
+        for (int a = 0; a < s.mixing.n_channels; a++) hoods[g].coefficients(a, rows(C.data(), g, a));
         if (s.own[i] >= 0)
             for (int n = 0; n < e.n_pad; n++) C[g * size + s.own[i] * e.n_pad + n] += self[n];
     }
@@ -118,24 +123,26 @@ template <class T> struct EnergyKernel {
 
     void diagonal(int64_t i, int g) {
         for (int l = 0; l <= e.l_max; l++)
-            for (int a = 0; a < s.n_channels; a++)
+            for (int a = 0; a < s.mixing.n_channels; a++)
                 for (int n = 0; n < e.n_max; n++) {
                     const T *c = degree(C, l, g) + a * e.n_pad + n;
                     T square = 0;
                     for (int m = 0; m < 2 * l + 1; m++) square += c[m * size] * c[m * size];
-                    s.diagonal[((i * s.n_channels + a) * (e.l_max + 1) + l) * e.n_max + n] =
+                    s.diagonal[((i * s.mixing.n_channels + a) * (e.l_max + 1) + l) * e.n_max + n] =
                         square / std::sqrt(T(2 * l + 1));
                 }
     }
 
     void pull_back(int64_t i, int g) {
-        const int64_t *starts = s.starts + i * s.n_channels;
-        std::memset(s.pair_gradients + 3 * starts[0], 0, 3 * (starts[s.n_channels] - starts[0]) * sizeof(T));
+        const int n_types = s.mixing.n_types;
+        const int64_t *starts = s.starts + i * n_types;
+        std::memset(s.pair_gradients + 3 * starts[0], 0, 3 * (starts[n_types] - starts[0]) * sizeof(T));
         Neighborhood<T> &hood = hoods[g];
         T virial[9] = {};
-        for (int a = 0; a < s.n_channels; a++) {
+        for (int a = 0; a < n_types; a++) {
             if (hood.begin[a] == hood.begin[a + 1]) continue;
-            hood.prepare(rows<const T>(X.data(), g, a));
+            hood.prepare(s.mixing.weights ? mixer.unmix(a, rows<const T>(X.data(), g, 0), e.n_pad)
+                                          : rows<const T>(X.data(), g, a));
             hood.pull_back_channel(a, [&](int p, const T *half) {
                 const T gradient[3] = {2 * half[0], 2 * half[1], 2 * half[2]}; // of c^T Q c: 2 Q c
                 std::memcpy(s.pair_gradients + 3 * hood.pair[p], gradient, sizeof(gradient));

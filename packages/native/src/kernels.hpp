@@ -16,14 +16,20 @@ template <class T> struct Pairs {
     int n_channels;
 };
 
+// c[channel] = Σ_type weights[type][channel] c[type]; the pairs are grouped by type
+template <class T> struct Mixing {
+    const T *weights; // [type, channel]; null: every type is a channel
+    int n_types, n_channels;
+};
+
 template <class T> struct SoapEnergy {
     RadialTable<T> radial;
-    int n_channels;
+    Mixing<T> mixing;
     double center_weight;
     const T *positions, *cells;                  // [atom, 3], [system, 3, 3]
     const int32_t *system, *centers, *neighbors; // [atom], [centre], [pair]
     const int32_t *shifts, *own, *kind;          // [pair, 3], [centre], [centre]
-    const int64_t *starts;                       // [centre * channel + 1]
+    const int64_t *starts;                       // [centre * type + 1]
     const T *quadratic;                          // [kind, l, channel n, channel n], symmetric
     T *energies, *virials, *pair_gradients,
         *diagonal; // [centre], [centre, 9], [pair, 3], [centre, channel, l, n] or null

@@ -4,12 +4,6 @@
 
 namespace ketmap {
 
-// c[channel] = Σ_type weights[type][channel] c[type]; the pairs are grouped by type
-template <class T> struct Mixing {
-    const T *weights; // [type, channel]
-    int n_types, n_channels;
-};
-
 template <class T> struct MixingKernels {
     void (*expand)(const RadialTable<T> &, const Pairs<T> &, const Mixing<T> &, const int32_t *own,
                    double center_weight, T *c, int64_t begin, int64_t end);

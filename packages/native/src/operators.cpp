@@ -1,4 +1,5 @@
 // The density expansion, the grouping of pairs and the fused energy as torch operators.
+#include <optional>
 #include <tuple>
 
 #include "arguments.hpp"
@@ -106,7 +107,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
                                                        Tensor centers, Tensor starts, Tensor neighbors, Tensor shifts,
                                                        Tensor reverse, Tensor own, Tensor table, double spacing,
                                                        double cutoff, double width, double center_weight, Tensor kind,
-                                                       Tensor quadratic, bool diagonal) {
+                                                       Tensor quadratic, bool diagonal,
+                                                       std::optional<Tensor> mixing) {
     return by_type(positions, "soap_energy", [&](auto zero) {
         using T = decltype(zero);
         const char *op = "soap_energy";
@@ -115,7 +117,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
         const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
         const int64_t size = quadratic.dim() == 4 ? quadratic.size(2) : 0, n_channels = size / radial.n_max;
         require(n == atoms, op, "every atom must be a centre");
-        const int64_t *pair_starts = segments(op, starts, n * n_channels, n_pairs);
+        Mixing<T> mix{nullptr, int(n_channels), int(n_channels)};
+        if (mixing) mix = {data<T>(op, "mixing", *mixing, {-1, n_channels}), int(mixing->size(0)), int(n_channels)};
+        const int64_t n_types = mix.n_types;
+        const int64_t *pair_starts = segments(op, starts, n * n_types, n_pairs);
         const int64_t *back = indices<int64_t>(op, "reverse", reverse, {n_pairs}, 0, n_pairs);
         const int32_t *place = indices<int32_t>(op, "rank", rank, {atoms}, 0, n),
                       *system_of = indices<int32_t>(op, "system", system, {atoms}, 0, n_systems),
@@ -127,7 +132,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
                pair_gradients = empty(positions, {n_pairs, 3}, scalar_type<T>),
                virials = empty(positions, {n, 9}, scalar_type<T>);
         const SoapEnergy<T> s{radial,
-                              int(n_channels),
+                              mix,
                               center_weight,
                               data<T>(op, "positions", positions, {atoms, 3}),
                               data<T>(op, "cells", cells, {n_systems, 3, 3}),
@@ -135,7 +140,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
                               center_atoms,
                               indices<int32_t>(op, "neighbors", neighbors, {n_pairs}, 0, atoms),
                               data<int32_t>(op, "shifts", shifts, {n_pairs, 3}),
-                              indices<int32_t>(op, "own", own, {n}, -1, n_channels),
+                              indices<int32_t>(op, "own", own, {n}, -1, n_types),
                               indices<int32_t>(op, "kind", kind, {n}, 0, quadratic.size(0)),
                               pair_starts,
                               data<T>(op, "quadratic", quadratic, {-1, radial.n_l, size, size}),
@@ -152,7 +157,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
             for (int64_t atom = begin; atom < end; atom++) {
                 const int64_t i = place[atom];
                 T f[3] = {};
-                for (int64_t p = pair_starts[i * n_channels]; p < pair_starts[(i + 1) * n_channels]; p++)
+                for (int64_t p = pair_starts[i * n_types]; p < pair_starts[(i + 1) * n_types]; p++)
                     for (int k = 0; k < 3; k++) f[k] += g[3 * p + k] - g[3 * back[p] + k];
                 for (int k = 0; k < 3; k++) force[3 * atom + k] = f[k];
             }
@@ -180,7 +185,8 @@ STABLE_TORCH_LIBRARY(ketmap, m) {
     m.def(
         "soap_energy(Tensor positions, Tensor cells, Tensor system, Tensor rank, Tensor centers, Tensor starts, Tensor "
         "neighbors, Tensor shifts, Tensor reverse, Tensor own, Tensor table, float spacing, float cutoff, float width, "
-        "float center_weight, Tensor kind, Tensor quadratic, bool diagonal) -> (Tensor, Tensor, Tensor, Tensor)");
+        "float center_weight, Tensor kind, Tensor quadratic, bool diagonal, Tensor? mixing=None) -> (Tensor, Tensor, "
+        "Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(ketmap, CompositeExplicitAutograd, m) {

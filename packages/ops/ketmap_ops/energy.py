@@ -25,6 +25,7 @@ def soap_energy(
     kind,
     quadratic,
     diagonal: bool,
+    mixing=None,
 ):
     """Energies E_i = Σ_l Σ_m c_lmᵀ Q_l c_lm of the atoms, with forces and virial, in one pass.
 
@@ -42,20 +43,21 @@ def soap_energy(
     :param kind: row of ``quadratic`` for each centre, int32 ``[centre]``
     :param quadratic: ``[kind, l, channel n, channel n]``, symmetric
     :param diagonal: also return Σ_m c_alm n² / √(2l+1)
+    :param mixing: weights ``[type, channel]`` with which types are mixed into channels, see
+        :func:`ketmap_ops.expand_mixed`; None: every type is a channel
     :return: energies ``[centre]``, forces -dE/dr ``[atom, 3]``, virial dE/dε for r → r (1 + ε)
         ``[system, xyz_1, xyz_2]``, diagonal invariants ``[centre, channel, l, n]`` (empty without ``diagonal``)
     """
     road = torch.ops.ketmap.soap_energy if native(positions) else reference.soap_energy
     return road(
         positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, spacing, cutoff, width,
-        center_weight, kind, quadratic, diagonal,
+        center_weight, kind, quadratic, diagonal, mixing,
     )  # fmt: skip
 
 
 def _shapes(positions, cells, system, rank, centers, *rest):
-    starts, *_, table, _, _, _, _, _, _, diagonal = rest
-    n = centers.shape[0]
-    n_channels = (starts.shape[0] - 1) // max(n, 1)
+    table, quadratic, diagonal = rest[5], rest[11], rest[12]
+    n, n_channels = centers.shape[0], quadratic.shape[2] // table.shape[2]
     features = (n, n_channels, *table.shape[1:]) if diagonal else (0,)
     shapes = ((n,), positions.shape, cells.shape, features)
     return tuple(positions.new_empty(shape) for shape in shapes)

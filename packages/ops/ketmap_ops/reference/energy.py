@@ -3,11 +3,12 @@
 import torch
 
 from .expansion import expand
+from .mixing import expand_mixed
 
 
 def soap_energy(
     positions, cells, system, rank, centers, starts, neighbors, shifts, reverse, own, table, spacing, cutoff, width,
-    center_weight, kind, quadratic, diagonal,
+    center_weight, kind, quadratic, diagonal, mixing=None,
 ):  # fmt: skip
     """See :func:`ketmap_ops.soap_energy`."""
     n_centers, n_atoms = centers.shape[0], positions.shape[0]
@@ -18,14 +19,16 @@ def soap_energy(
     n_l, n_max = table.shape[1:]
     n_channels = quadratic.shape[2] // n_max
     counts = starts[1:] - starts[:-1]
+    n_types = n_channels if mixing is None else mixing.shape[0]
     segment = torch.repeat_interleave(torch.arange(counts.shape[0], device=starts.device), counts)
-    i = centers[segment // max(n_channels, 1)].long()  # -> [pair]
+    i = centers[segment // max(n_types, 1)].long()  # -> [pair]
     j = neighbors.long()
     cell = cells[system[i].long()]  # -> [pair, 3, 3]
     vectors = positions[j] - positions[i] + torch.einsum("pk,pkx->px", shifts.to(cells.dtype), cell)
     with torch.enable_grad():
         v = vectors.detach().requires_grad_()
-        c = expand(v, starts, own, table, spacing, cutoff, width, center_weight)
+        numbers = (table, spacing, cutoff, width, center_weight)
+        c = expand(v, starts, own, *numbers) if mixing is None else expand_mixed(v, starts, own, mixing, *numbers)
         energies = c.new_zeros(n_centers)
         invariants = []
         for l in range(n_l):
