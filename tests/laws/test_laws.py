@@ -44,6 +44,7 @@ CALCULATORS = {
     "by pair, Laplacian eigenstates": SphericalExpansionByPair(**hypers() | {"basis": LaplacianEigenstate(3)}),
     "by pair, step": SphericalExpansionByPair(**hypers(smoothing=Step(), max_angular=1)),
     "power spectrum": SoapPowerSpectrum(**hypers()),
+    "power spectrum, channels": SoapPowerSpectrum(**hypers(), species=CHANNELS),
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),
     "power spectrum, wide": SoapPowerSpectrum(**hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)),
     "power spectrum, Laplacian eigenstates": SoapPowerSpectrum(**hypers() | {"basis": LaplacianEigenstate(2)}),

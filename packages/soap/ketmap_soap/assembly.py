@@ -32,11 +32,11 @@ class Rows:
     slices: dict[Key, slice]
 
     @classmethod
-    def of(cls, environments: Environments, keys: list[Key]) -> "Rows":
-        """A block's rows are the centres that have both neighbours, or are them."""
-        has = neighbors_of_centers(environments)  # -> [centre, channel]
-        types, n_channels = environments.center_types.cpu().numpy(), len(environments.types)
-        channel = {t: index for index, t in enumerate(environments.types)}
+    def of(cls, environments: Environments, has: np.ndarray, channels: tuple[int, ...], keys: list[Key]) -> "Rows":
+        """A block's rows are the centres that have both ``channels`` (their labels), as ``has`` [centre, channel]
+        says."""
+        types, n_channels = environments.center_types.cpu().numpy(), len(channels)
+        channel = {label: index for index, label in enumerate(channels)}
         place = np.full((len(environments), n_channels * (n_channels + 1) // 2), -1, dtype=np.int64)
         centers, slices, end = [], {}, 0
         for center, first, second in keys:
@@ -95,17 +95,24 @@ def choose_keys(selection: Selection, batch: Batch, pairs: Pairs, environments: 
         types, has = neighbors_of_atoms(batch, pairs)
         centers = batch.types.cpu().numpy()
     keys = selection.choose_keys(available_keys(types, has, centers))
+    check_order(keys, KEYS)
+    return keys
+
+
+def check_order(keys: list[Key], names: tuple[str, str, str]) -> None:
+    """:raises ValueError: for keys whose second neighbour comes before the first."""
+    _, one, two = names
     for _, first, second in keys:
         if first > second:
             raise ValueError(
-                f"selected key neighbor_1_type={first}, neighbor_2_type={second}: the block of these two types "
-                f"is neighbor_1_type={second}, neighbor_2_type={first}"
+                f"selected key {one}={first}, {two}={second}: the block of these two is {one}={second}, {two}={first}"
             )
-    return keys
 
 
 class Assembly:
     """What the blocks of one call share."""
+
+    names = KEYS
 
     def __init__(
         self,
@@ -118,7 +125,7 @@ class Assembly:
         self.expansion, self.batch, self.environments = expansion, batch, environments
         self.selection, self.keys = selection, keys
         self.make = Maker.of(batch)
-        self.rows = Rows.of(environments, keys)
+        self.rows = Rows.of(environments, *self._prepare(), keys)
         self.place = torch.from_numpy(self.rows.place).to(environments.starts.device)
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
         every = properties_of(expansion.sizes)
@@ -128,12 +135,18 @@ class Assembly:
         whole = chosen is None and len(every) == len(expansion.sizes) * max(expansion.sizes) ** 2
         self.chosen = None if whole else places_of(self.properties, expansion.sizes)
 
+    def _prepare(self) -> tuple[np.ndarray, tuple[int, ...]]:  # -> bool [centre, channel], labels of the channels
+        return neighbors_of_centers(self.environments), self.environments.types
+
+    def _coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
+        return self.expansion.coefficients(self.environments, self.batch)
+
     def tensor(self, gradients: tuple[str, ...] = ()):
         """The TensorMap of the chosen keys."""
         derivatives = {}
         differentiable = self.batch.positions.requires_grad or self.batch.cells.requires_grad
         if gradients or differentiable or len(self.environments) == 0:
-            coefficients = self.expansion.coefficients(self.environments, self.batch)
+            coefficients = self._coefficients()
             values = power_spectrum_rows(coefficients, self.place, len(self.rows.centers))
             derivatives = {name: self._gradient(name, coefficients.detach()) for name in gradients}
         else:  # coefficients need not be stored
@@ -151,7 +164,7 @@ class Assembly:
                 data = take_columns(take(dense, rows), columns)
                 block.add_gradient(name, self.make.block(data, samples, components, properties))
             blocks.append(block)
-        return self.make.tensor(KEYS, self.keys, blocks)
+        return self.make.tensor(self.names, self.keys, blocks)
 
     def _dense(self, values: torch.Tensor, lead: int):  # [..., l, n1, n2] -> array [..., property]
         values = values.flatten(lead)
@@ -172,27 +185,32 @@ class Assembly:
     def _gradient(self, name: str, coefficients: torch.Tensor):  # -> dense array, labels of its components
         environments = self.environments
         if name == "positions":
-            dense = power_spectrum_positions(
-                coefficients,
-                environments.vectors,
-                environments.starts,
-                environments.neighbors,
-                environments.centers,
-                *self.spline,
-                self.place,
-                self.position_rows[0],
-            )
-            return self._dense(dense, 2), [self.make.range("xyz", 0, 3)]
+            return self._dense(self._positions(coefficients), 2), [self.make.range("xyz", 0, 3)]
         if name == "strain":
             left, components = environments.vectors, ("xyz_1", "xyz_2")
         else:
             left, components = environments.shifts.to(environments.vectors.dtype), ("abc", "xyz")
-        vectors, starts, own = environments.vectors, environments.starts, environments.own
         shape = (*coefficients.shape[:2], 9, *coefficients.shape[2:])
-        outer = expand_outer(left, vectors, starts, own, *self.spline)  # -> [centre, channel, left, xyz, lm, n]
-        dense = power_spectrum_jvp(outer.reshape(*shape), coefficients, self.place, len(self.rows.centers))
+        dense = power_spectrum_jvp(self._outer(left).reshape(*shape), coefficients, self.place, len(self.rows.centers))
         dense = dense.unflatten(1, (3, 3))
         return self._dense(dense, 3), [self.make.range(component, 0, 3) for component in components]
+
+    def _outer(self, left: torch.Tensor) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
+        environments = self.environments
+        return expand_outer(left, environments.vectors, environments.starts, environments.own, *self.spline)
+
+    def _positions(self, coefficients: torch.Tensor) -> torch.Tensor:  # -> [gradient row, xyz, l, n1, n2]
+        environments = self.environments
+        return power_spectrum_positions(
+            coefficients,
+            environments.vectors,
+            environments.starts,
+            environments.neighbors,
+            environments.centers,
+            *self.spline,
+            self.place,
+            self.position_rows[0],
+        )
 
     @functools.cached_property
     def position_rows(self) -> tuple[torch.Tensor, torch.Tensor]:  # -> int64 [row + 1], [gradient row]

@@ -10,8 +10,10 @@ from ketmap_density.selection import Selection, check_gradients
 
 from .assembly import Assembly, choose_keys
 from .design import Design, design
+from .mixed import MixedAssembly
+from .mixed import choose_keys as choose_mixed_keys
 from .potential import Potential
-from .weights import KEYS, PROPERTIES, n_columns, tensor_to_weights, weights_to_tensor
+from .weights import PROPERTIES, Columns, tensor_to_weights, weights_to_tensor
 
 
 class SoapPowerSpectrum(DensityCalculator):
@@ -24,6 +26,8 @@ class SoapPowerSpectrum(DensityCalculator):
     have both neighbours or are them; properties ``l, n_1, n_2``.
 
     :param cutoff: :class:`~ketmap_density.Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
+    :param species: :class:`~ketmap_density.AlchemicalChannels` mix the neighbour types: then keys are ``center_type,
+        neighbor_1_channel, neighbor_2_channel``, and every centre has every channel.
 
     >>> import ase.build
     >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
@@ -37,6 +41,8 @@ class SoapPowerSpectrum(DensityCalculator):
     >>> tensor.block(dict(center_type=1, neighbor_1_type=1, neighbor_2_type=6)).shape
     (4, 48)
     """
+
+    mixes_species = True
 
     def compute(
         self,
@@ -65,15 +71,22 @@ class SoapPowerSpectrum(DensityCalculator):
             gradients with unknown names.
         """
         gradients = check_gradients(gradients)
-        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, PROPERTIES)
+        mixed = self.species is not None
+        kind = MixedAssembly if mixed else Assembly
+        selection = Selection(selected_keys, selected_samples, selected_properties, kind.names, PROPERTIES)
         batch = as_batch(systems)
         pairs = find_checked_pairs(self.expansion, batch)
         environments = self.expansion.environments(
-            batch, types=_neighbor_types(selection), centers=selection.atoms(batch), pairs=pairs
+            batch,
+            types=None if mixed else _neighbor_types(selection),
+            centers=selection.atoms(batch),
+            pairs=pairs,
         )
-        keys = choose_keys(selection, batch, pairs, environments)
-        assembly = Assembly(self.expansion, batch, environments, selection, keys)
-        tensor = assembly.tensor(gradients)
+        if mixed:
+            keys = choose_mixed_keys(selection, batch, self.expansion)
+        else:
+            keys = choose_keys(selection, batch, pairs, environments)
+        tensor = kind(self.expansion, batch, environments, selection, keys).tensor(gradients)
         return stamp(tensor, calculator="SoapPowerSpectrum", hypers=self.to_dict())
 
     @property
@@ -83,7 +96,7 @@ class SoapPowerSpectrum(DensityCalculator):
 
     def n_features(self, types: tuple[int, ...]) -> int:
         """Number of columns of :meth:`design` for atoms of these ``types``: unique features of each type of centre."""
-        return n_columns(len(types), self.expansion.sizes)
+        return len(Columns.of(self.expansion, types))
 
     def design(self, systems, types: tuple[int, ...], gradients: Sequence[str] = ("positions", "strain")) -> Design:
         """Features summed over the atoms of each system, and their derivatives: ``values @ w`` are energies.
@@ -101,14 +114,14 @@ class SoapPowerSpectrum(DensityCalculator):
 
     def weights_to_tensor(self, w: torch.Tensor, types: tuple[int, ...]):
         """Weights ``[feature]`` as a TensorMap: E_i = Σ over blocks of ⟨block of :meth:`compute`, its weights⟩."""
-        return weights_to_tensor(torch.as_tensor(w), tuple(types), self.expansion.sizes)
+        return weights_to_tensor(torch.as_tensor(w), Columns.of(self.expansion, types))
 
     def tensor_to_weights(self, tensor, types: tuple[int, ...]) -> torch.Tensor:
         """The inverse of :meth:`weights_to_tensor`.
 
         :raises ValueError: for blocks of other types, or with other properties.
         """
-        return tensor_to_weights(tensor, tuple(types), self.expansion.sizes)
+        return tensor_to_weights(tensor, Columns.of(self.expansion, types))
 
     def potential(self, w: torch.Tensor, types: tuple[int, ...]) -> Potential:
         """The potential with these weights ``[feature]``."""

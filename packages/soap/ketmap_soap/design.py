@@ -5,10 +5,12 @@ import dataclasses
 import torch
 from ketmap_core import Batch, UnknownTypesError
 from ketmap_density import Environments, Expansion
+from ketmap_density.mixed import mixed_outer
 from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import power_spectrum_design, power_spectrum_sums
 
-from .weights import columns_of
+from .mixed import moved_sums
+from .weights import Columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +46,17 @@ def design(
     c = expansion.coefficients(environments, batch).detach()
     directions = [c[:, :, None] / 2]  # p is quadratic: its derivative along c/2 is p itself
     if strain:
-        vectors, starts, own = environments.vectors, environments.starts, environments.own
-        directions.append(expand_outer(vectors, vectors, starts, own, *spline).flatten(2, 3))
+        directions.append(_outer(expansion, environments, spline).flatten(2, 3))
     sums = power_spectrum_sums(torch.cat(directions, dim=2), c, _segments(environments, batch, len(types)))
-    kept = columns_of(len(types), expansion.sizes)[2]  # the others are zeros
+    kept = Columns.of(expansion, types).kept  # the others are zeros
     sums = sums.unflatten(0, (len(types), len(batch))).permute(1, 2, 0, 3)  # -> [system, x, kind, feature]
+    sums_size = sums.shape[3]
     sums = (sums if kept is None else sums[..., kept]).flatten(2)
     forces = None
-    if positions:
+    if positions and expansion.species is not None:
+        forces = moved_sums(expansion, environments, batch, c, sums_size)
+        forces = (forces if kept is None else forces[..., kept]).flatten(2)
+    elif positions:
         forces = power_spectrum_design(
             c,
             environments.vectors,
@@ -64,6 +69,14 @@ def design(
         if kept is not None:
             forces = forces.unflatten(2, (len(types), -1))[..., kept].flatten(2)
     return Design(sums[:, 0], forces, sums[:, 1:].unflatten(1, (3, 3)) if strain else None)
+
+
+def _outer(expansion: Expansion, environments: Environments, spline: tuple) -> torch.Tensor:
+    """Derivatives of the coefficients by the strain.  # -> [centre, channel, xyz_1, xyz_2, lm, n]"""
+    vectors = environments.vectors
+    if expansion.species is not None:
+        return mixed_outer(expansion, environments, expansion.mixing(environments).detach(), vectors, spline[0])
+    return expand_outer(vectors, vectors, environments.starts, environments.own, *spline)
 
 
 def _segments(environments: Environments, batch: Batch, n_types: int) -> torch.Tensor:

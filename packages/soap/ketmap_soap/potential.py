@@ -8,7 +8,7 @@ from ketmap_density import Environments, Expansion
 from ketmap_ops import soap_energy
 
 from .design import check_types
-from .weights import quadratic_form
+from .weights import Columns, quadratic_form
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Potential:
 
     def __init__(self, expansion: Expansion, w: torch.Tensor, types: tuple[int, ...]):
         self.expansion, self.types = expansion, tuple(types)
-        self.quadratic = quadratic_form(w, self.types, expansion.sizes)
+        self.quadratic = quadratic_form(w, Columns.of(expansion, self.types))
 
     @property
     def cutoff(self) -> float:
@@ -64,6 +64,7 @@ class Potential:
             environments.kind,
             self.quadratic.to(positions),
             diagonal,
+            None if expansion.species is None else expansion.mixing(environments).detach().to(positions).contiguous(),
         )
         rank = environments.rank.long()
         features = self._existing(features)[rank] if diagonal else None
