@@ -14,6 +14,7 @@ from .errors import (
 )
 from .files import load_archive, load_tensor, save_archive, save_tensor, write_atomic
 from .join import join, select_systems, split
+from .lazy import LazyTensor, open_tensor
 from .pairs import Pairs, coincident, find_pairs
 from .provenance import derive, info, stamp
 from .read import read
@@ -26,6 +27,7 @@ __all__ = [
     "CoincidentAtomsWarning",
     "FileFormatError",
     "KetmapError",
+    "LazyTensor",
     "Pairs",
     "Report",
     "UnknownTypesError",
@@ -41,6 +43,7 @@ __all__ = [
     "join",
     "load_archive",
     "load_tensor",
+    "open_tensor",
     "read",
     "save_archive",
     "save_tensor",

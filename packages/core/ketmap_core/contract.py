@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .lazy import LazyTensor
 from .names import (
     CARTESIAN,
     DIALECTS,
@@ -42,11 +43,13 @@ def check(tensor: Any) -> Report:
     λ and σ; component values -λ … λ; samples sorted by system and atom, no label twice; gradient samples
     within their block; floating point values that are finite.
 
-    :param tensor: of metatensor or metatensor.torch; equivariant (keys ``o3_lambda``, ``o3_sigma``) or
+    :param tensor: of metatensor or metatensor.torch, or a view of a file (:func:`ketmap_core.open_tensor`), of which
+        one block at a time is read; equivariant (keys ``o3_lambda``, ``o3_sigma``) or
         invariant (without); by atom, pair or system.
     :raises TypeError: if it is no TensorMap.
     """
-    is_torch(tensor)
+    if not isinstance(tensor, LazyTensor):
+        is_torch(tensor)
     report = Report(n_blocks=len(tensor.keys))
     problems = report.problems
     equivariant = _check_keys(tensor.keys, problems)

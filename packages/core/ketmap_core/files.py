@@ -64,7 +64,7 @@ def write_atomic(path: str | Path, content: bytes | Callable[[BinaryIO], Any]) -
 
 def save_tensor(path: str | Path, tensor: Any) -> None:
     """Write a TensorMap (of metatensor or metatensor.torch) as ``.mts``, a whole file or nothing."""
-    _must_be_mts(path)
+    must_be_mts(path)
     with replacing(path) as temporary:
         if is_torch(tensor):
             tensor.save(str(temporary))
@@ -78,11 +78,10 @@ def load_tensor(path: str | Path, *, torch: bool = False) -> Any:
     :raises FileFormatError: if the file is cut or is no TensorMap.
     :raises FileNotFoundError: if there is none.
     """
-    _must_be_mts(path)
-    with _explained(path, "TensorMap"):
+    must_be_mts(path)
+    with explained(path, "TensorMap"):
         with zipfile.ZipFile(path) as archive:
-            if "keys.npy" not in archive.namelist():
-                raise FileFormatError(f"'{path}' is a ZIP file but no TensorMap; it holds {_some(archive)}")
+            must_be_tensor(path, archive)
         return unpack_tensor(Path(path).read_bytes(), torch=torch)
 
 
@@ -130,7 +129,7 @@ def load_archive(path: str | Path, *, kind: str = "ketmap", version: int = 1) ->
     :raises FileFormatError: if the file is cut, damaged, foreign, of another kind or of a newer version.
     :raises FileNotFoundError: if there is none.
     """
-    with _explained(path, f"{kind} file"), zipfile.ZipFile(path) as archive:
+    with explained(path, f"{kind} file"), zipfile.ZipFile(path) as archive:
         if MANIFEST not in archive.namelist():
             raise FileFormatError(f"'{path}' is a ZIP file but no {kind} file; it holds {_some(archive)}")
         manifest = json.loads(archive.read(MANIFEST))
@@ -146,7 +145,8 @@ def load_archive(path: str | Path, *, kind: str = "ketmap", version: int = 1) ->
 
 
 @contextmanager
-def _explained(path: str | Path, what: str) -> Iterator[None]:
+def explained(path: str | Path, what: str) -> Iterator[None]:
+    """Errors of reading the file become a FileFormatError that says what is wrong with it."""
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no file '{path}'")
     if Path(path).is_dir():
@@ -162,9 +162,16 @@ def _explained(path: str | Path, what: str) -> Iterator[None]:
         raise FileFormatError(f"'{path}' {reason} ({error}); write it again or take a copy") from error
 
 
-def _must_be_mts(path: str | Path) -> None:
+def must_be_mts(path: str | Path) -> None:
+    """TensorMaps are in files of this ending, or metatensor would take them for something else."""
     if Path(path).suffix != ".mts":
         raise ValueError(f"TensorMaps are kept in files that end in .mts, got '{path}'")
+
+
+def must_be_tensor(path: str | Path, archive: zipfile.ZipFile) -> None:
+    """Whether this ZIP file holds a TensorMap."""
+    if "keys.npy" not in archive.namelist():
+        raise FileFormatError(f"'{path}' is a ZIP file but no TensorMap; it holds {_some(archive)}")
 
 
 def _some(archive: zipfile.ZipFile) -> str:

@@ -22,6 +22,7 @@ _PLACES = {
             "info",
             "join",
             "load_tensor",
+            "open_tensor",
             "read",
         ),
         *("save_tensor", "select_systems", "split"),
