@@ -8,9 +8,9 @@ import torch
 from ketmap_density.blocks import Maker
 from ketmap_ops.cg_product import cg_product
 
-from .dense import Coupled, Runs, paths_of, runs_of
-from .keys import matching
+from .dense import Coupled, paths_of
 from .operands import Gradient, Operand
+from .properties import PropertyPairs
 from .samples import Matched, match, take_rows, union_of
 
 #: array of the first operand, array of the second, λ
@@ -35,9 +35,8 @@ class Assembly:
     ):
         self.make, self.names = make, [*l_names, *names]
         self.sample_names = tuple(sample_names_1), tuple(sample_names_2)
-        self.selected, self.with_l = selected_properties, bool(l_names)
+        self.pairs, self.with_l = PropertyPairs(self.names, selected_properties), bool(l_names)
         self._labels: dict[tuple, Any] = {}
-        self._pairs: dict[tuple, tuple[np.ndarray, Runs | None]] = {}
 
     def blocks(self, first: Operand, second: Operand, wanted: Sequence[Sequence[Coupling]]) -> list:
         """A block for each list of couplings to one λ, which fill it one after the other."""
@@ -46,38 +45,25 @@ class Assembly:
         for block, mine in enumerate(wanted):
             column, labels = 0, [np.zeros((0, len(self.names)), dtype=np.int64)]
             for i, j, l in mine:
-                entries, runs = self._properties(first, second, i, j)
+                ls = (first.arrays[i].l, second.arrays[j].l) if self.with_l else ()
+                entries, runs = self.pairs.of(first.properties[i], second.properties[j], ls)
                 couplings.append(Coupled(i, j, l, block, column, runs))
                 column += len(entries)
                 labels.append(entries)
             properties.append(np.concatenate(labels))
         paths = paths_of(first.arrays, second.arrays, couplings)
         rows = [take_rows(operand.rows, row) for operand, row in zip((first, second), matched.rows)]
-        samples = self.labels(matched.names, matched.samples)
-        made = []
-        for values, mine, entries in zip(cg_product(*rows, paths), wanted, properties):
+        made, kept = [], [_rows_of(first, second, matched, mine) for mine in wanted]
+        for values, mine, entries, here in zip(cg_product(*rows, paths), wanted, properties, kept):
+            samples = matched.samples
+            if here is not None:
+                values, samples = values[_index(here, values)], samples[here]
             mu = self.labels(("o3_mu",), np.arange(-mine[0][2], mine[0][2] + 1)[:, None])
-            block = self.make.block(self.make.array(values), samples, [mu], self.labels(self.names, entries))
-            made.append(block)
+            labels = self.labels(matched.names, samples), [mu], self.labels(self.names, entries)
+            made.append(self.make.block(self.make.array(values), *labels))
         for name in first.gradients:
-            self._add_gradient(name, first, second, matched, paths, rows, made)
+            self._add_gradient(name, first, second, matched, paths, rows, made, kept)
         return made
-
-    def _properties(self, first: Operand, second: Operand, i: int, j: int) -> tuple[np.ndarray, Runs | None]:
-        """Labels of the pairs of columns that are wanted, and the pairs as runs (None: all)."""
-        p, q = first.properties[i], second.properties[j]
-        ls = (first.arrays[i].l, second.arrays[j].l) if self.with_l else ()
-        key = (ls, p.shape, p.tobytes(), q.tobytes())
-        if key not in self._pairs:
-            every = np.concatenate([np.repeat(p, len(q), axis=0), np.tile(q, (len(p), 1))], axis=1)
-            every = np.concatenate([np.tile(np.array(ls, dtype=every.dtype), (len(every), 1)), every], axis=1)
-            runs = None
-            if self.selected is not None:
-                kept = np.flatnonzero(matching(self.names, every, self.selected, "properties"))
-                runs = runs_of(np.stack([kept // max(len(q), 1), kept % max(len(q), 1)], axis=1))
-                every = every[kept]
-            self._pairs[key] = every, runs
-        return self._pairs[key]
 
     def labels(self, names: Sequence[str], values: np.ndarray):
         key = (tuple(names), values.shape, values.tobytes())
@@ -85,33 +71,50 @@ class Assembly:
             self._labels[key] = self.make.labels(names, values)
         return self._labels[key]
 
-    def _add_gradient(self, name: str, first: Operand, second: Operand, matched: Matched, paths, rows, blocks: list):
+    def _add_gradient(self, name: str, first: Operand, second: Operand, matched: Matched, paths, rows, blocks, kept):
         """Leibniz: the derivative of one operand times the other, and the other way round."""
         sides = []
         for gradient, row in zip((first.gradients[name], second.gradients[name]), matched.rows):
             sides.append(_moved(gradient, row, len(matched.samples)))
-        (labels_1, kept_1), (labels_2, kept_2) = sides
+        (labels_1, which_1), (labels_2, which_2) = sides
         labels, *places = union_of(labels_1, labels_2)
         gradient = first.gradients[name]
         n_x = gradient.rows.shape[1]
         total = None
-        for side, (place, kept) in enumerate(zip(places, (kept_1, kept_2))):
+        for side, (place, which) in enumerate(zip(places, (which_1, which_2))):
             derivative = (first, second)[side].gradients[name].rows
             here = np.flatnonzero(place >= 0)
             place = place[here]
-            d = derivative[_index(kept[place], derivative)].flatten(0, 1)  # -> [gradient row x, element]
+            d = derivative[_index(which[place], derivative)].flatten(0, 1)  # -> [gradient row x, element]
             other = rows[1 - side][_index(labels[here, 0], derivative)].repeat_interleave(n_x, dim=0)
             parts = cg_product(*((d, other) if side == 0 else (other, d)), paths)
             parts = [part.unflatten(0, (len(here), n_x)) for part in parts]
             if total is None:
                 total = [part.new_zeros(len(labels), *part.shape[1:]) for part in parts]
             total = [sum_.index_add(0, _index(here, sum_), part) for sum_, part in zip(total, parts)]
-        samples = self.labels(gradient.names, labels)
         shape = [len(component) for component in gradient.components]
-        for block, values in zip(blocks, total):
+        for block, values, here in zip(blocks, total, kept):
+            mine = labels
+            if here is not None:  # rows that this block lacks, and the numbers of the others
+                row = np.full(len(matched.samples), -1)
+                row[here] = np.arange(len(here))
+                inside = np.flatnonzero(row[labels[:, 0]] >= 0)
+                values, mine = values[_index(inside, values)], labels[inside]
+                mine[:, 0] = row[mine[:, 0]]
             values = self.make.array(values.unflatten(1, shape))
             components = [*gradient.components, *block.components]
+            samples = self.labels(gradient.names, mine)
             block.add_gradient(name, self.make.block(values, samples, components, block.properties))
+
+
+def _rows_of(first: Operand, second: Operand, matched: Matched, couplings: Sequence[Coupling]) -> np.ndarray | None:
+    """Rows of the product that a block has: those of any of its couplings; None: all."""
+    has = np.zeros(len(matched.samples), dtype=bool)
+    for i, j in {(i, j) for i, j, _ in couplings}:
+        if (present := matched.present(first.present[i], second.present[j])) is None:
+            return None
+        has |= present
+    return np.flatnonzero(has)
 
 
 def _moved(gradient: Gradient, row: np.ndarray | None, n_rows: int) -> tuple[np.ndarray, np.ndarray]:

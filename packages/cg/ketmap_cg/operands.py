@@ -35,6 +35,7 @@ class Operand:
     sigmas: list[int]  # of each array
     properties: list[np.ndarray]  # of each array, [column, dimension]
     blocks: list[int]  # place of each array's block in the TensorMap
+    present: list[np.ndarray | None]  # bool [row] of each array: is in its block; None: all are
     gradients: dict[str, Gradient]
 
 
@@ -71,6 +72,7 @@ def operands(tensor: Any, merged: bool, gradients: bool = True) -> list[Operand]
                 sigmas=[int(keys[index, place_sigma]) for index in members],
                 properties=[as_numpy(block.properties.values) for block in blocks],
                 blocks=members,
+                present=[None if row is None else row >= 0 for row in rows],
                 gradients={
                     name: _gradient(name, blocks, rows) for name in (blocks[0].gradients_list() if gradients else ())
                 },

@@ -13,6 +13,20 @@ class Matched:
     names: tuple[str, ...]
     samples: np.ndarray  # [row, dimension]
     rows: tuple[np.ndarray | None, np.ndarray | None]
+    both: bool = False  # a sample must be in both operands: one has fewer sample names
+
+    def present(self, *of: np.ndarray | None) -> np.ndarray | None:  # -> bool [row]
+        """Which samples there are when only some rows of each operand are (bool [row of the operand]; None: all)."""
+        found = []
+        for rows, mask in zip(self.rows, of):
+            everywhere = np.ones(len(self.samples), dtype=bool)
+            if rows is not None:
+                everywhere = rows >= 0 if mask is None else (rows >= 0) & mask[rows]
+            elif mask is not None:
+                everywhere = mask
+            found.append(everywhere)
+        both = found[0] & found[1] if self.both else found[0] | found[1]
+        return None if both.all() else both
 
 
 def match(names_1, samples_1: np.ndarray, names_2, samples_2: np.ndarray) -> Matched:
@@ -28,10 +42,10 @@ def match(names_1, samples_1: np.ndarray, names_2, samples_2: np.ndarray) -> Mat
         return Matched(names_1, union, (rows_1, rows_2))
     if set(names_1) <= set(names_2):
         rows, kept = _rows_within(samples_1, samples_2[:, [names_2.index(name) for name in names_1]])
-        return Matched(names_2, samples_2[kept], (rows, kept))
+        return Matched(names_2, samples_2[kept], (rows, kept), both=True)
     if set(names_2) <= set(names_1):
         rows, kept = _rows_within(samples_2, samples_1[:, [names_1.index(name) for name in names_2]])
-        return Matched(names_1, samples_1[kept], (kept, rows))
+        return Matched(names_1, samples_1[kept], (kept, rows), both=True)
     raise ValueError(
         f"samples {', '.join(names_1)} and {', '.join(names_2)} cannot be matched: "
         "one must have all the names of the other (rename atom to first_atom for a product with pairs)"

@@ -1,0 +1,85 @@
+"""The equivariant power spectrum of pairs: the density around the first atom times the pair itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ketmap_core import stamp
+from ketmap_core.tensors import as_numpy, library
+from ketmap_density.blocks import Maker
+from ketmap_density.selection import check_gradients
+
+from .densities import named, neighbors_in_properties
+from .equivariant import DensityProduct
+from .merged import merged_keys, merged_product
+
+
+class EquivariantPowerSpectrumByPair(DensityProduct):
+    """λ-SOAP by pair: Σ_m1m2 C^{λM}_{l1m1,l2m2} ⟨a n1 l1 m1|ρ_i⟩ ⟨n2 l2 m2|r_ij⟩ for all pairs (i, j), all (l1, l2).
+
+    Keys ``o3_lambda, o3_sigma, first_atom_type, neighbor_1_type, second_atom_type``; samples ``system, first_atom,
+    second_atom, cell_shift_a/b/c``; component ``o3_mu``; properties ``l_1, l_2, n_1, n_2``. With
+    ``neighbors_to_properties`` they are ``l_1, l_2, neighbor_1_type, n_1, n_2``.
+
+    :param calculator_1: a calculator of a density by centre, such as :class:`~ketmap_density.SphericalExpansion`.
+    :param calculator_2: one of a density by pair, such as ``SphericalExpansionByPair``.
+    :param neighbor_types: with ``neighbors_to_properties``, the types that there are to be properties of.
+    """
+
+    def __init__(
+        self,
+        calculator_1: Any,
+        calculator_2: Any,
+        neighbor_types: Sequence[int] | None = None,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+    ):
+        super().__init__(calculator_1, calculator_2, neighbor_types)
+
+    def compute(
+        self,
+        systems: Any,
+        *,
+        gradients: Sequence[str] | None = None,
+        use_native_system: bool = True,
+        selected_samples: Any = None,
+        selected_properties: Any = None,
+        selected_keys: Any = None,
+        neighbors_to_properties: bool = False,
+    ) -> Any:
+        """λ-SOAP of all pairs of one structure or a list of them.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (torch, with
+            autograd through positions and cells, twice).
+        :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``: pairs whose first atom is among them.
+        :param selected_properties: Labels of some of the properties.
+        :param selected_keys: Labels of some of the keys, ``l_1`` and ``l_2`` among them: only what matches is computed.
+        :param neighbors_to_properties: neighbour types of the density in the properties instead of the keys.
+        :raises ValueError: for selections and gradients with unknown names.
+        """
+        names = list(check_gradients(gradients))
+        first = self.calculator_1.compute(systems, gradients=names, selected_samples=selected_samples)
+        make = Maker.like(first)
+        second = self.calculator_2.compute(
+            systems, gradients=names, selected_samples=_of_first_atoms(selected_samples, make)
+        )
+        rename = library(first).rename_dimension
+        first = named(rename(first, "keys", "center_type", "first_atom_type"), 1)
+        if len(first.keys):
+            first = rename(first, "samples", "atom", "first_atom")
+        if neighbors_to_properties:
+            first = neighbors_in_properties(first, 1, self.neighbor_types)
+        second = named(second, 2)
+        merged = merged_keys(first.keys, second.keys, selected_keys)
+        tensor = merged_product(first, second, merged, make, selected_properties)
+        return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
+
+
+def _of_first_atoms(selected: Any, make: Maker) -> Any:
+    if selected is None or "atom" not in selected.names:
+        return selected
+    names = ["first_atom" if name == "atom" else name for name in selected.names]
+    return make.labels(names, np.array(as_numpy(selected.values)))

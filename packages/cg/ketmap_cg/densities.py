@@ -1,0 +1,50 @@
+"""What calculators of products ask of the calculators that they multiply: densities with the right names."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ketmap_core.tensors import library
+from ketmap_density.blocks import Maker
+
+#: names of keys of the neighbours, and what they become in the first or second factor of a product
+NEIGHBORS = ("neighbor_type", "neighbor_channel")
+
+
+def neighbor_name(tensor: Any) -> str | None:
+    """The key that tells neighbours apart, if there is one."""
+    return next((name for name in NEIGHBORS if name in tensor.keys.names), None)
+
+
+def indexed(name: str, index: int) -> str:
+    """The name of a neighbour key in a factor of a product.
+
+    >>> indexed("neighbor_type", 2), indexed("neighbor_channel", 1)
+    ('neighbor_2_type', 'neighbor_1_channel')
+    """
+    return name.replace("neighbor_", f"neighbor_{index}_")
+
+
+def named(tensor: Any, index: int) -> Any:
+    """A density with names for the first or second factor: ``neighbor_1_type``, ``n_1``."""
+    rename = library(tensor).rename_dimension
+    if neighbor := neighbor_name(tensor):
+        tensor = rename(tensor, "keys", neighbor, indexed(neighbor, index))
+    if len(tensor.keys):
+        for name in list(tensor.property_names):
+            tensor = rename(tensor, "properties", name, f"{name}_{index}")
+    return tensor
+
+
+def neighbors_in_properties(tensor: Any, index: int, types: Sequence[int] | None) -> Any:
+    """A named density with its neighbours' types moved from keys to properties.
+
+    :param types: the types that there are to be; by default those of the blocks that are merged.
+    """
+    name = next((indexed(name, index) for name in NEIGHBORS if indexed(name, index) in tensor.keys.names), None)
+    if name is None or not len(tensor.keys):
+        return tensor
+    if types is None:
+        return tensor.keys_to_properties(name)
+    make = Maker.like(tensor)
+    return tensor.keys_to_properties(make.labels([name], np.array(types).reshape(-1, 1)))
