@@ -14,6 +14,7 @@ TITLES = {
     "expansion_kernel": "Spherical expansion: the kernel alone",
     "expansion": "Spherical expansion: structures to TensorMap",
     "by_pair": "Spherical expansion by pair: structures to TensorMap",
+    "radial_spectrum": "Radial spectrum: structures to TensorMap",
     "power_spectrum": "Power spectrum: structures to TensorMap",
     "gradients": "Explicit position gradients of the power spectrum",
     "md_step": "One step of molecular dynamics",

@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = "expansion_kernel expansion by_pair power_spectrum gradients md_step snap small large threads".split()
+NAMES = (
+    "expansion_kernel expansion by_pair radial_spectrum power_spectrum gradients md_step snap small large threads"
+).split()
 
 
 def main():

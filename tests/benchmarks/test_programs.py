@@ -14,6 +14,7 @@ NAMES = [
     "expansion_kernel",
     "expansion",
     "by_pair",
+    "radial_spectrum",
     "power_spectrum",
     "gradients",
     "md_step",

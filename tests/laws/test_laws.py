@@ -17,7 +17,7 @@ from ketmap_density import (
 )
 from ketmap_descriptors import AtomicComposition, NeighborList, SortedDistances
 from ketmap_linear import Model, Ridge
-from ketmap_soap import SoapPowerSpectrum
+from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
 from ketmap_testing import LAWS, MODEL_LAWS, check_calculator, check_model, default_systems
 
 SMOOTH = ShiftedCosine(0.5)
@@ -43,6 +43,8 @@ CALCULATORS = {
     "by pair": SphericalExpansionByPair(**hypers(own=0.6)),
     "by pair, Laplacian eigenstates": SphericalExpansionByPair(**hypers() | {"basis": LaplacianEigenstate(3)}),
     "by pair, step": SphericalExpansionByPair(**hypers(smoothing=Step(), max_angular=1)),
+    "radial spectrum": SoapRadialSpectrum(**hypers() | {"basis": Gto(max_radial=4)}),
+    "radial spectrum, no own density": SoapRadialSpectrum(**hypers(own=0.0) | {"basis": Gto(max_radial=2)}),
     "power spectrum": SoapPowerSpectrum(**hypers()),
     "power spectrum, channels": SoapPowerSpectrum(**hypers(), species=CHANNELS),
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),

@@ -68,13 +68,16 @@ class Assembly:
                     places[name][place] = cut(key)
                 data, samples = places[name][place]  # data: [sample, ..., lm, n]
                 data = take_columns(data[..., l * l : (l + 1) ** 2, :], columns)
-                made = self.make.block(data, samples, [*components, mu[l]], n)
+                made = self._block(data, samples, components, mu[l], n)
                 if block is None:
                     block = made
                 else:
                     block.add_gradient(name, made)
             blocks.append(block)
-        return self.make.tensor(self.names, keys, blocks)
+        return self.make.tensor(self.names, [key[-len(self.names) :] for key in keys], blocks)
+
+    def _block(self, data, samples, components: list, mu, n):
+        return self.make.block(data, samples, [*components, mu], n)
 
     def _values(self, coefficients: torch.Tensor):  # -> function of the key: data and samples; components
         values = self.make.array(coefficients)  # -> [centre, channel, lm, n]

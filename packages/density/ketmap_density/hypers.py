@@ -21,7 +21,7 @@ def hypers(cls):
 
     @functools.wraps(initialise)
     def checked(self, *args, **given):
-        _check_names(given, names, cls.__name__)
+        check_names(given, names, cls.__name__)
         try:
             initialise(self, *args, **given)
         except TypeError as error:  # too many, missing or repeated arguments
@@ -74,7 +74,7 @@ class Hypers:
         elif family:
             raise ValueError(f"{cls.__name__} needs a 'type', one of {', '.join(kinds)}; got {given!r}")
         given = {name: v for name, v in given.items() if v is not None or name not in chosen._absent}
-        _check_names(given, [field.name for field in dataclasses.fields(chosen)], chosen.__name__)
+        check_names(given, [field.name for field in dataclasses.fields(chosen)], chosen.__name__)
         return chosen(**given)
 
     #: names of featomic that may come as None but have no counterpart here
@@ -107,7 +107,7 @@ def _written(value):
     return [_written(entry) for entry in value] if isinstance(value, tuple) else value
 
 
-def _check_names(given, allowed, owner):
+def check_names(given, allowed, owner):
     for name in given:
         if name not in allowed:
             raise ValueError(unknown_name(str(name), list(allowed), f"hyper-parameter of {owner}"))
@@ -118,7 +118,7 @@ def complete(owner: str, misspelt: dict, optional: tuple[str, ...] = (), **neede
 
     :raises ValueError: naming what is misspelt and the nearest right name, or what is missing.
     """
-    _check_names(misspelt, [*needed, *optional], owner)
+    check_names(misspelt, [*needed, *optional], owner)
     if missing := [name for name, value in needed.items() if value is None]:
         raise ValueError(f"{owner} needs {', '.join(needed)}; missing: {', '.join(missing)}")
 

@@ -32,7 +32,7 @@ _PLACES = {
         *("ShiftedCosine", "SphericalBessel", "SphericalExpansion", "SphericalExpansionByPair", "Step"),
         "TensorProduct",
     ),
-    "ketmap_soap": ("SoapPowerSpectrum",),
+    "ketmap_soap": ("SoapPowerSpectrum", "SoapRadialSpectrum"),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),
     "ketmap_descriptors": ("AtomicComposition", "NeighborList", "SortedDistances"),
     "ketmap_linear": ("Model", "Ridge", "load"),

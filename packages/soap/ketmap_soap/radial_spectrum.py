@@ -1,0 +1,127 @@
+"""The radial spectrum: structures to the invariants of first order of the density."""
+
+from collections.abc import Mapping
+
+from ketmap_core import as_batch, stamp
+from ketmap_density import Cutoff, TensorProduct
+from ketmap_density.assembly import Assembly
+from ketmap_density.base import DensityCalculator
+from ketmap_density.basis import Basis
+from ketmap_density.calculator import find_checked_pairs
+from ketmap_density.density import Density
+from ketmap_density.hypers import check_names, complete
+from ketmap_density.radial import RadialBasis
+from ketmap_density.selection import Selection, check_gradients
+
+KEYS = ("center_type", "neighbor_type")
+
+
+class SoapRadialSpectrum(DensityCalculator):
+    """SOAP radial spectrum: the rotational invariants of first order of the neighbour density, as in featomic.
+
+    They are the coefficients ⟨a n 0 0|ρ_i⟩ of the spherical expansion, of l = 0 only: a 2-body representation, which
+    knows distances but no angles (Willatt, Musil, Ceriotti, JCP 150, 154110 (2019)).
+
+    Keys ``center_type, neighbor_type``; samples ``system, atom``: the centres of that type that have such a neighbour
+    or are it; property ``n``.
+
+    :param cutoff: :class:`~ketmap_density.Cutoff`, or featomic's dictionary; likewise ``density``.
+    :param basis: radial functions, like ``Gto(max_radial=3)``; or featomic's dictionary ``{"radial": …,
+        "spline_accuracy": …}``; or a basis with l = 0 only.
+
+    >>> import ase.build
+    >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine
+    >>> from ketmap_soap import SoapRadialSpectrum
+    >>> radial = SoapRadialSpectrum(
+    ...     cutoff=Cutoff(5.0, smoothing=ShiftedCosine(0.5)), density=Gaussian(0.3), basis=Gto(max_radial=3)
+    ... )
+    >>> radial.compute(ase.build.molecule("CH4")).block(dict(center_type=1, neighbor_type=6)).shape
+    (4, 4)
+    """
+
+    def __init__(self, *, cutoff: Cutoff = None, density: Density = None, basis=None, **misspelt):
+        complete(type(self).__name__, misspelt, cutoff=cutoff, density=density, basis=basis)
+        super().__init__(cutoff=cutoff, density=density, basis=radial_only(basis))
+
+    def to_dict(self) -> dict:
+        """Hyper-parameters in featomic's nested spelling."""
+        basis = self.basis
+        radial = {"radial": basis.radial_basis(0).to_dict(), "spline_accuracy": basis.spline_accuracy}
+        return super().to_dict() | {"basis": radial}
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """Radial spectra of all atoms of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
+            TensorMap on their device, with autograd through positions and cells, twice differentiable).
+        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``, ascending: the
+            centre and its neighbours of the block's type; component ``xyz``), ``"strain"`` (components
+            ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed
+            Cartesian positions).
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
+        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with both:
+            then these are the keys, and types that do not occur give empty blocks.
+        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
+            gradients with unknown names.
+        """
+        gradients = check_gradients(gradients)
+        selection = RadialSelection(selected_keys, selected_samples, selected_properties, KEYS, ("n",))
+        batch = as_batch(systems)
+        pairs = find_checked_pairs(self.expansion, batch)
+        environments = self.expansion.environments(
+            batch, types=selection.wanted("neighbor_type"), centers=selection.atoms(batch), pairs=pairs
+        )
+        assembly = RadialAssembly(self.expansion, batch, environments, selection)
+        tensor = assembly.tensor(assembly.coefficients(), assembly.choose_keys(pairs), gradients)
+        return stamp(tensor, calculator="SoapRadialSpectrum", hypers=self.to_dict())
+
+
+class RadialSelection(Selection):
+    """Keys without λ and σ, for an assembly whose keys have them: 0 and 1."""
+
+    def wanted(self, name: str) -> tuple[int, ...] | None:
+        return (0,) if name == "o3_lambda" else super().wanted(name)
+
+    def choose_keys(self, available: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return [(0, 1, *key) for key in super().choose_keys([key[2:] for key in available])]
+
+    def labels_of(self, key: tuple[int, ...], what: str):
+        return super().labels_of(key[2:], what)
+
+
+class RadialAssembly(Assembly):
+    """Blocks of the spherical expansion with l = 0, without λ, σ and μ."""
+
+    names = KEYS
+
+    def _block(self, data, samples, components: list, mu, n):
+        return self.make.block(data[..., 0, :], samples, components, n)
+
+
+def radial_only(given) -> Basis:
+    """The basis of l = 0 that radial functions, featomic's dictionary or a basis stand for.
+
+    :raises ValueError: for a basis with other l, and for unknown names.
+    """
+    if isinstance(given, RadialBasis):
+        return TensorProduct(max_angular=0, radial=given)
+    if isinstance(given, Mapping) and "radial" in given and "max_angular" not in given:
+        given = {name: value for name, value in given.items() if (name, value) != ("type", "TensorProduct")}
+        check_names(given, ["radial", "spline_accuracy"], "the basis of SoapRadialSpectrum")
+        return TensorProduct(max_angular=0, **given)
+    basis = Basis.from_dict(given)
+    if basis.angular_channels() != [0]:
+        found = ", ".join(map(str, basis.angular_channels()))
+        raise ValueError(f"SoapRadialSpectrum has l = 0 only; the basis has l = {found}: give its radial functions")
+    return basis
