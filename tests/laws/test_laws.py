@@ -17,6 +17,7 @@ from ketmap_density import (
 )
 from ketmap_descriptors import AtomicComposition, NeighborList, SortedDistances
 from ketmap_linear import Model, Ridge
+from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
 from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
 from ketmap_testing import LAWS, MODEL_LAWS, check_calculator, check_model, default_systems
 
@@ -51,6 +52,9 @@ CALCULATORS = {
     "power spectrum, wide": SoapPowerSpectrum(**hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)),
     "power spectrum, Laplacian eigenstates": SoapPowerSpectrum(**hypers() | {"basis": LaplacianEigenstate(2)}),
     "power spectrum, step, no own density": SoapPowerSpectrum(**hypers(smoothing=Step(), own=0.0)),
+    "long-range field": LodeSphericalExpansion(
+        density=SmearedPowerLaw(smearing=1.0, exponent=[1, 6]), basis=TensorProduct(2, Gto(max_radial=1, radius=2.0))
+    ),
     "composition": AtomicComposition(per_system=False),
     "composition of systems": AtomicComposition(per_system=True),
     "neighbor list": NeighborList(cutoff=3.1, full_neighbor_list=True, self_pairs=True),

@@ -5,6 +5,7 @@ B-spline (Schoenberg 1946; de Boor, A Practical Guide to Splines). Row j belongs
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -64,6 +65,19 @@ def collocate(values: np.ndarray, parity: int) -> np.ndarray:  # [knot, ...] -> 
     return np.concatenate([parity * c[2:0:-1], c])
 
 
+def extend_spline(function: Callable[[np.ndarray, int], np.ndarray], spacing: float, radius: float) -> Spline:
+    """The table of ``function(r, derivative)`` -> [r, l, n], parity (−1)^l, on [0, radius].
+
+    Knots are ``spacing`` apart. Tables of different radii share their rows, to rounding.
+    """
+    count = math.ceil(radius / spacing - 1e-9)
+    values = function(spacing * np.arange(count + 6 + MARGIN), 0)
+    table = np.empty((len(values) + 2, *values.shape[1:]))
+    table[:, 0::2] = collocate(values[:, 0::2], +1)
+    table[:, 1::2] = collocate(values[:, 1::2], -1)
+    return Spline(np.ascontiguousarray(table[:-MARGIN]), spacing)
+
+
 def fit_spline(function: Callable[[np.ndarray, int], np.ndarray], radius: float, accuracy: float = 1e-10) -> Spline:
     """The coarsest table with which ``function(r, derivative)`` -> [r, l, n] is reproduced on [0, radius].
 
@@ -79,12 +93,7 @@ def fit_spline(function: Callable[[np.ndarray, int], np.ndarray], radius: float,
     limits = [0.8 * accuracy * 10**p * np.abs(e).max(0) for p, e in zip((0, 1, 4), exact)]  # -> [l, n]
     intervals = 32.0
     while intervals < 4096:
-        spacing = radius / int(intervals)
-        values = function(spacing * np.arange(int(intervals) + 6 + MARGIN), 0)
-        table = np.empty((len(values) + 2, *values.shape[1:]))
-        table[:, 0::2] = collocate(values[:, 0::2], +1)
-        table[:, 1::2] = collocate(values[:, 1::2], -1)
-        spline = Spline(np.ascontiguousarray(table[:-MARGIN]), spacing)
+        spline = extend_spline(function, radius / int(intervals), radius)
         excess = max(
             np.max(np.abs(spline(points, d) - exact[d]) / np.maximum(limits[d], np.finfo(float).tiny)) for d in range(3)
         )

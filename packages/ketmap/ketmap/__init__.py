@@ -32,6 +32,7 @@ _PLACES = {
         *("ShiftedCosine", "SphericalBessel", "SphericalExpansion", "SphericalExpansionByPair", "Step"),
         "TensorProduct",
     ),
+    "ketmap_lode": ("LodeSphericalExpansion", "SmearedPowerLaw"),
     "ketmap_soap": ("SoapPowerSpectrum", "SoapRadialSpectrum"),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),
     "ketmap_descriptors": ("AtomicComposition", "NeighborList", "SortedDistances"),

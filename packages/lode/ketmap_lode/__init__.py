@@ -1,4 +1,8 @@
 """The long-range field expanded around every atom."""
 
+from .calculator import LodeSphericalExpansion
+from .density import SmearedPowerLaw
+from .expansion import FieldExpansion
+
 __version__ = "0.1.0"
-__all__ = []
+__all__ = ["FieldExpansion", "LodeSphericalExpansion", "SmearedPowerLaw"]

@@ -1,0 +1,126 @@
+"""The calculator: structures to a TensorMap of the long-range field around every atom."""
+
+import warnings
+from typing import ClassVar
+
+from ketmap_core import CoincidentAtomsWarning, as_batch, coincident, find_pairs, stamp
+from ketmap_core.errors import coincident_message
+from ketmap_density.basis import Basis
+from ketmap_density.hypers import complete
+from ketmap_density.selection import Selection, check_gradients
+
+from .assembly import FieldAssembly, key_names
+from .density import SmearedPowerLaw
+from .expansion import Centers, FieldExpansion
+
+NEAR = 0.1  # Å, within which atoms at one point are looked for
+
+
+class LodeSphericalExpansion:
+    """Long-distance equivariants: the field of all atoms, V(r) = Σ_j v_p(|r − r_j|), expanded around every atom.
+
+    ⟨a n l m|V_i⟩ = ∫ φ_n(r) Y_lm(r̂) V_a(r_i + r) d³r with the field V_a of the atoms of type a, the centre included;
+    v_p is :class:`SmearedPowerLaw` (Grisafi, Ceriotti, JCP 151, 204105 (2019); Huguenin-Dumittan, Loche, Ni, Ceriotti,
+    JPCL 14, 9612 (2023)). Names and, for crystals, values are featomic's.
+
+    Crystals are summed over wave vectors below ``k_cutoff``, without k = 0 for p ≤ 3; slabs (two periodic directions)
+    over those of the plane, with an integral across it; molecules and clusters in real space, exactly. All kinds may
+    stand in one list. For p ≤ 3 the fields of crystals, and for p ≤ 2 those of slabs, lack a divergent constant: see
+    the conventions.
+
+    Keys ``o3_lambda, o3_sigma, center_type, neighbor_type`` (and ``exponent`` where the density has a list of them);
+    samples ``system, atom``: all centres in systems that hold the neighbour type; component ``o3_mu``; property ``n``.
+
+    :param density: :class:`SmearedPowerLaw`, or featomic's dictionary.
+    :param basis: e.g. ``TensorProduct``, of radial functions that know their ``radius``; or featomic's dictionary.
+    :param k_cutoff: 1/Å; 1.2 π/σ unless said.
+
+    >>> import ase.build
+    >>> from ketmap_density import Gto, TensorProduct
+    >>> from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
+    >>> lode = LodeSphericalExpansion(
+    ...     density=SmearedPowerLaw(smearing=1.0, exponent=1),
+    ...     basis=TensorProduct(max_angular=1, radial=Gto(max_radial=2, radius=3.0)),
+    ... )
+    >>> tensor = lode.compute([ase.build.bulk("NaCl", "rocksalt", 5.64), ase.build.molecule("NaCl")])
+    >>> tensor.block(dict(o3_lambda=1, center_type=11, neighbor_type=17)).shape
+    (2, 3, 3)
+    """
+
+    #: slopes are those of tables of 1e-10
+    law_tolerances: ClassVar = {
+        "positions_gradient": 1e-8,
+        "strain_gradient": 1e-8,
+        "cell_gradient": 1e-8,
+        "supercell": 1e-8,
+    }
+    exempt_laws: ClassVar = {
+        "extensive": "systems feel one another at any distance: the field has no cutoff",
+        "isolated": "a lone atom far away is felt: the field has no cutoff",
+        "zero_beyond": "the field has no cutoff",
+        "smooth_at_cutoff": "the field has no cutoff",
+    }
+
+    def __init__(
+        self, *, density: SmearedPowerLaw = None, basis: Basis = None, k_cutoff: float | None = None, **misspelt
+    ):
+        names = {"k_cutoff": 0.0 if k_cutoff is None else k_cutoff}
+        complete(type(self).__name__, misspelt, density=density, basis=basis, **names)
+        self.expansion = FieldExpansion(density, basis, k_cutoff)
+
+    @property
+    def density(self) -> SmearedPowerLaw:
+        return self.expansion.density
+
+    @property
+    def basis(self) -> Basis:
+        return self.expansion.basis
+
+    @property
+    def k_cutoff(self) -> float:
+        """1/Å."""
+        return self.expansion.k_cutoff
+
+    def to_dict(self) -> dict:
+        """Hyper-parameters in featomic's nested spelling."""
+        return self.expansion.to_dict()
+
+    @classmethod
+    def from_dict(cls, given: dict) -> "LodeSphericalExpansion":
+        return cls(**given)
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """Coefficients of all atoms of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System``
+            (a torch TensorMap on their device, with autograd through positions and cells, any number of times).
+        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``: the centre and
+            all atoms of the neighbour type; component ``xyz``), ``"strain"`` (components ``xyz_1, xyz_2``: row, column
+            of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed Cartesian positions).
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
+        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with all of
+            them: then these are the keys, and types that do not occur give empty blocks.
+        :raises ValueError: for structures with non-finite numbers, flat periodic cells or one periodic direction, and
+            for selections or gradients with unknown names.
+        """
+        gradients = check_gradients(gradients)
+        selection = Selection(selected_keys, selected_samples, selected_properties, key_names(self.expansion), ("n",))
+        batch = as_batch(systems)
+        if found := coincident(batch, find_pairs(batch, NEAR)):
+            warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=2)
+        centers = Centers.of(batch, selection.wanted("neighbor_type"), selection.atoms(batch))
+        assembly = FieldAssembly(self.expansion, batch, centers, selection)
+        keys = assembly.choose_keys()
+        tensor = assembly.tensor(self.expansion.coefficients(centers, batch), keys, gradients)
+        return stamp(tensor, calculator="LodeSphericalExpansion", hypers=self.to_dict())

@@ -1,0 +1,240 @@
+"""The field expanded around every atom as dense arrays [centre, channel, lm, (exponent, n)], whatever is periodic."""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+import torch
+from ketmap_core import Batch, Pairs
+from ketmap_density.basis import Basis
+from ketmap_density.hypers import number
+
+from .density import FieldDensity, SmearedPowerLaw
+from .fourier import at_zero
+from .radial import atom_table, basis_spline, basis_transform, plane_table, reach_of
+from .real import PairTerm, PlaneTerm, UniformTerm
+from .reciprocal import ReciprocalTerm
+from .sites import Sites
+from .vectors import crystal_vectors, slab_vectors
+
+#: what slabs may be wrong by for sums instead of integrals along the normal
+INTEGRAL_ACCURACY = 1e-12
+
+
+@dataclasses.dataclass(frozen=True)
+class Centers:
+    """Atoms around which the field is expanded, by (type, system, atom): what blocks need to know of them."""
+
+    types: tuple[int, ...]  #: neighbour types, ascending: the channels
+    centers: torch.Tensor  #: int32 [centre]: atom of each centre
+    center_types: torch.Tensor  #: int32 [centre]
+    own: torch.Tensor  #: int32 [centre]: channel of the centre's own type, −1 if there is none
+    channel: torch.Tensor  #: int64 [atom]: of each atom's type, −1 if there is none
+    members: torch.Tensor  #: int64 [system, channel]: number of atoms
+    system: torch.Tensor  #: int64 [centre]
+
+    def __len__(self) -> int:
+        return len(self.centers)
+
+    def counts(self) -> torch.Tensor:  # -> int64 [centre, channel]
+        """Number of atoms of each type in the system of each centre."""
+        return self.members[self.system]
+
+    @classmethod
+    def of(cls, batch: Batch, types: tuple[int, ...] | None, chosen: torch.Tensor | None) -> "Centers":
+        """Centres ``chosen`` (bool [atom]; None: all) and channels ``types`` (None: those that occur)."""
+        types = tuple(torch.unique(batch.types).tolist()) if types is None else tuple(types)
+        known = torch.tensor(types, dtype=batch.types.dtype, device=batch.types.device)
+        match = batch.types[:, None] == known  # -> [atom, channel]
+        every = torch.arange(len(types), device=known.device)
+        channel = torch.where(match.any(dim=1), (match * every).sum(dim=1), -1)
+        atoms = torch.arange(batch.n_atoms, dtype=torch.int32, device=known.device)
+        atoms = atoms if chosen is None else atoms[chosen]
+        atoms = atoms[torch.argsort(batch.types[atoms.long()], stable=True)]
+        members = torch.zeros(len(batch), len(types), dtype=torch.int64, device=known.device)
+        members.index_add_(0, batch.system.long(), match.long())
+        return cls(
+            types,
+            atoms,
+            batch.types[atoms.long()],
+            channel[atoms.long()].to(torch.int32),
+            channel,
+            members,
+            batch.system[atoms.long()].long(),
+        )
+
+
+class FieldExpansion:
+    """The engine below calculators and models. ``density`` and ``basis`` are objects or featomic's dictionaries."""
+
+    def __init__(self, density: SmearedPowerLaw, basis: Basis, k_cutoff: float | None = None):
+        self.density: SmearedPowerLaw = FieldDensity.from_dict(density)
+        self.basis: Basis = Basis.from_dict(basis)
+        for l in self.basis.angular_channels():
+            if self.basis.radial_basis(l).radius is None:
+                raise ValueError(
+                    f"{type(self.basis.radial_basis(l)).__name__} needs a radius (Å): the field has no cutoff to take "
+                    "it from"
+                )
+        self.given_k_cutoff = None if k_cutoff is None else number(k_cutoff, "k_cutoff", above=0)
+        self.k_cutoff = 1.2 * math.pi / self.density.smearing if k_cutoff is None else self.given_k_cutoff
+        self._tables = {}
+
+    @property
+    def l_max(self) -> int:
+        """Largest angular degree, inclusive."""
+        return len(self.sizes) - 1
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of radial functions of each l = 0 … l_max; dense arrays have zeros from there on."""
+        return self.basis.sizes
+
+    @property
+    def n_max(self) -> int:
+        """Largest radial index of any l, inclusive."""
+        return max(self.sizes) - 1
+
+    @property
+    def n_exponents(self) -> int:
+        """How many fields stand side by side in the last axis of coefficients."""
+        return len(self.density.exponents)
+
+    def to_dict(self) -> dict:
+        """Hyper-parameters in featomic's spelling: ``{"density": …, "basis": …, "k_cutoff": …}``."""
+        return {
+            "density": self.density.to_dict(),
+            "basis": self.basis.to_dict(),
+            "k_cutoff": self.given_k_cutoff,
+        }
+
+    def coefficients(self, centers: Centers, batch: Batch) -> torch.Tensor:
+        """c of every centre and channel, differentiable in positions and cells.
+
+        # -> [centre, channel, lm, (exponent, n)]
+        """
+        n_columns = self.n_exponents * (self.n_max + 1)
+        parts, places = [batch.positions.new_zeros(0, len(centers.types), (self.l_max + 1) ** 2, n_columns)], []
+        for systems in self.groups(batch, centers):
+            here = torch.nonzero(torch.isin(centers.system, torch.tensor(systems, device=centers.system.device)))[:, 0]
+            places.append(here)
+            parts.append(sum(term.values() for term in self.terms(batch, centers, systems)))
+        order = torch.argsort(torch.cat([centers.system.new_zeros(0), *places]))
+        return torch.cat(parts)[order]
+
+    def groups(self, batch: Batch, centers: Centers) -> list[list[int]]:
+        """Systems that are summed together: all isolated ones, and each of the others."""
+        periodic = batch.pbc.any(dim=1)
+        used = torch.unique(centers.system).tolist()
+        isolated = [system for system in used if not periodic[system]]
+        return [*([isolated] if isolated else []), *([system] for system in used if periodic[system])]
+
+    def terms(self, batch: Batch, centers: Centers, systems: list[int]) -> list:
+        """What adds up to the field of one group of systems; centres in the order of ``centers``."""
+        if len(systems) > 1 or not batch.pbc[systems[0]].any():
+            return [self._isolated(batch, centers, systems)]
+        (system,) = systems
+        atoms = centers.centers[centers.system == system].long()
+        sites = Sites.of(batch, system, centers.channel, atoms, len(centers.types))
+        if sum(sites.pbc) == 1:
+            raise ValueError(
+                f"system {system} is periodic along one direction: the field of wires is not there; make it periodic "
+                "along none, two or three"
+            )
+        return self._crystal(sites) if all(sites.pbc) else self._slab(sites)
+
+    def _isolated(self, batch: Batch, centers: Centers, systems: list[int]) -> PairTerm:
+        """All pairs of each system, in real space: exact."""
+        part, chosen = _select(batch, systems, centers)
+        diameter = max(_diameter(positions) for positions in torch.split(part.positions, part.starts.diff().tolist()))
+        # steps of half an octave: tables are made for few distances
+        distance = 8.0 * 2 ** (math.ceil(2 * math.log2(max(diameter, 8.0) / 8.0) + 1e-9) / 2)
+        pairs = _all_pairs(part)
+        table, spacing = self._like(batch.positions, "atom", distance)
+        return PairTerm.of(part, pairs, centers.types, chosen, table, spacing, distance, 0.0)
+
+    def _crystal(self, sites: Sites) -> list:
+        table, spacing = self._like(sites.positions, "basis", self.k_cutoff)
+        waves = crystal_vectors(sites, self.k_cutoff)
+        density = self.density
+        terms = [ReciprocalTerm(sites, waves, table, spacing, density.exponents, density.smearing)]
+        if any(self._mean_field):
+            terms.append(UniformTerm(sites, sites.positions.new_tensor(self._mean_field), (self.l_max + 1) ** 2))
+        return terms
+
+    def _slab(self, sites: Sites) -> list:
+        density = self.density
+        largest = max(self.k_cutoff, math.sqrt(-2 * math.log(INTEGRAL_ACCURACY)) / density.smearing)
+        table, spacing = self._like(sites.positions, "basis", largest)
+        reach = reach_of(self.basis) + 9 * density.smearing
+        waves = slab_vectors(sites, self.k_cutoff, largest, reach, INTEGRAL_ACCURACY)
+        thickness = _diameter(sites.positions)
+        distance = 8.0 * 2 ** math.ceil(math.log2(max(thickness, 8.0) / 8.0) + 1e-9)
+        plane, step = self._like(sites.positions, "plane", distance)
+        return [
+            ReciprocalTerm(sites, waves, table, spacing, density.exponents, density.smearing),
+            PlaneTerm(sites, plane, step),
+        ]
+
+    @functools.cached_property
+    def _mean_field(self) -> list[float]:  # -> [(exponent, n)]
+        """∫ v d³r on the basis, for exponents where that is finite."""
+        f = basis_transform(np.zeros(1), self.basis)[0, 0]  # -> [n]
+        hats = np.array([at_zero(p, self.density.smearing) for p in self.density.exponents])
+        return (math.sqrt(4 * math.pi) * hats[:, None] * f).flatten().tolist()
+
+    def _like(self, values: torch.Tensor, what: str, length: float) -> tuple[torch.Tensor, float]:
+        """A table in the dtype and on the device of ``values``, and its spacing; each is made once."""
+        kind = (what, length, values.device, values.dtype)
+        if kind not in self._tables:
+            density = self.density
+            if what == "basis":
+                spline = basis_spline(self.basis, length)
+            elif what == "atom":
+                spline = atom_table(self.basis, density.exponents, density.smearing, None, length)
+            else:
+                spline = plane_table(self.basis, density.exponents, density.smearing, length)
+            self._tables[kind] = torch.from_numpy(spline.table).to(values, copy=True), spline.spacing
+        return self._tables[kind]
+
+
+def _diameter(positions: torch.Tensor) -> float:
+    """A bound on the largest distance of two atoms."""
+    if len(positions) == 0:
+        return 0.0
+    span = (positions.detach().amax(dim=0) - positions.detach().amin(dim=0)).double()
+    return float(torch.linalg.vector_norm(span))
+
+
+def _select(batch: Batch, systems: list[int], centers: Centers) -> tuple[Batch, torch.Tensor]:
+    """A batch of some systems, and which of its atoms are centres, bool [atom]."""
+    wanted = torch.zeros(len(batch), dtype=torch.bool, device=batch.system.device)
+    wanted[systems] = True
+    atoms = wanted[batch.system.long()]
+    chosen = torch.zeros(batch.n_atoms, dtype=torch.bool, device=atoms.device)
+    chosen[centers.centers.long()] = True
+    sizes = batch.starts.diff()[wanted]
+    place = torch.cumsum(wanted, 0) - 1
+    part = Batch(
+        positions=batch.positions[atoms],
+        cells=batch.cells[wanted],
+        pbc=batch.pbc[wanted],
+        types=batch.types[atoms],
+        system=place[batch.system[atoms].long()].to(torch.int32),
+        starts=torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]),
+        is_torch=batch.is_torch,
+    )
+    return part, chosen[atoms]
+
+
+def _all_pairs(batch: Batch) -> Pairs:
+    """Every two atoms of every (isolated) system, once."""
+    device = batch.positions.device
+    halves = []
+    for first, last in zip(batch.starts.tolist(), batch.starts.tolist()[1:]):
+        halves.append(torch.triu_indices(last - first, last - first, 1, device=device) + first)
+    first, second = torch.cat([torch.zeros(2, 0, dtype=torch.int64, device=device), *halves], dim=1)
+    positions = batch.positions.detach()
+    shifts = torch.zeros(len(first), 3, dtype=torch.int32, device=device)
+    return Pairs(first.to(torch.int32), second.to(torch.int32), shifts, positions[second] - positions[first])
