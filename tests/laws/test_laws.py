@@ -15,13 +15,25 @@ from ketmap_density import (
     Step,
     TensorProduct,
 )
-from ketmap_descriptors import AtomicComposition, NeighborList, SortedDistances
+from ketmap_descriptors import (
+    G1,
+    G2,
+    G3,
+    G4,
+    G5,
+    AngularSymmetryFunctions,
+    AtomicComposition,
+    NeighborList,
+    RadialSymmetryFunctions,
+    SortedDistances,
+)
 from ketmap_linear import Model, Ridge
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
 from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
 from ketmap_testing import LAWS, MODEL_LAWS, check_calculator, check_model, default_systems
 
 SMOOTH = ShiftedCosine(0.5)
+BEHLER = Cutoff(3.5, smoothing=ShiftedCosine(3.5))
 
 
 def hypers(radius=3.5, smoothing=SMOOTH, width=0.4, max_angular=3, max_radial=2, own=1.0):
@@ -61,6 +73,15 @@ CALCULATORS = {
     "neighbor list, half": NeighborList(cutoff=3.1, full_neighbor_list=False),
     "sorted distances": SortedDistances(cutoff=3.3, max_neighbors=5, separate_neighbor_types=True),
     "sorted distances, all types": SortedDistances(cutoff=3.3, max_neighbors=5, separate_neighbor_types=False),
+    "radial symmetry functions": RadialSymmetryFunctions(
+        cutoff=BEHLER, functions=[G1(), G2(eta=1.0, shift=0.0), G2(eta=4.0, shift=1.5), G3(kappa=2.0)]
+    ),
+    "angular symmetry functions": AngularSymmetryFunctions(
+        cutoff=BEHLER, functions=[G5(0.05, 1, 1), G4(0.05, 1, -1), G4(0.2, 4, 1), G5(0.1, 2.5, -1)]
+    ),
+    "angular symmetry functions, closed": AngularSymmetryFunctions(
+        cutoff=Cutoff(3.2, smoothing=SMOOTH), functions=[G4(0.05, 1, 1)]
+    ),
 }
 
 

@@ -8,9 +8,9 @@ from ketmap_core import Batch
 from ketmap_density import Environments
 from ketmap_density.environments import environments
 from ketmap_density.selection import Selection
-from ketmap_ops.reference.expansion import directions
+from ketmap_ops.reference import expansion
 
-from .calculator import atom_labels, checked_pairs
+from .calculator import Part, atom_labels, checked_pairs
 from .slopes import Slopes
 
 
@@ -44,12 +44,17 @@ class Around:
         return self.environments.vectors
 
     @functools.cached_property
-    def distances(self) -> torch.Tensor:  # -> [pair]
-        return directions(self.vectors)[0]
+    def directions(self) -> tuple[torch.Tensor, torch.Tensor]:  # -> [pair], [pair, 3]
+        """Distances and unit vectors, zero at zero distance."""
+        return expansion.directions(self.vectors)
 
-    @functools.cached_property
-    def units(self) -> torch.Tensor:  # -> [pair, 3], detached; zero at zero distance
-        return directions(self.environments.vectors)[1]
+    @property
+    def distances(self) -> torch.Tensor:  # -> [pair]
+        return self.directions[0]
+
+    @property
+    def units(self) -> torch.Tensor:  # -> [pair, 3], detached
+        return self.directions[1].detach()
 
     @functools.cached_property
     def occurring(self) -> dict[int, np.ndarray]:  # -> int [atom, channel] of each type of centre, ascending
@@ -84,6 +89,13 @@ class Around:
         starts = torch.cat([counts.new_zeros(1), ends])
         every = torch.arange(int(starts[-1]), device=starts.device)
         return every + torch.repeat_interleave(self.starts[slots] - ends + counts, counts), starts
+
+    def nothing(self, n_properties: int) -> Part:
+        """The block of types that do not occur."""
+        none = self.center_of[:0]
+        values = self.distances.new_zeros(0, n_properties)
+        slopes = self.slopes(none, none, values.new_zeros(0, 3, n_properties))
+        return Part(np.zeros((0, 2), dtype=np.int64), values, lambda: slopes)
 
     def slopes(self, rows: torch.Tensor, pairs: torch.Tensor, values: torch.Tensor) -> Slopes:
         """Slopes of a block with the ``values`` of ``pairs``, that belong to ``rows`` of the block."""

@@ -74,10 +74,9 @@ class SortedDistances(Descriptor):
 
         def part(key: Key) -> Part:
             if separate and key[1] not in around.channel:
-                rows, slots = slot[:0], slot[:0]
-            else:
-                rows = rows_of(key)
-                slots = rows * len(channels) + (around.channel[key[1]] if separate else 0)
+                return around.nothing(len(properties))
+            rows = rows_of(key)
+            slots = rows * len(channels) + (around.channel[key[1]] if separate else 0)
             values = nearest[slots][:, column]
 
             def slopes():

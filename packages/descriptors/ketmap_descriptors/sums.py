@@ -9,6 +9,12 @@ with warnings.catch_warnings():  # torch says once in a process that sparse CSR 
     torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))
 
 
+def segments(starts: torch.Tensor) -> torch.Tensor:
+    """The segment of each element, of segments that begin at ``starts``. -> int64 [element]"""
+    every = torch.arange(len(starts) - 1, device=starts.device)
+    return torch.repeat_interleave(every, torch.diff(starts))
+
+
 def segment_sum(values: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:  # [row, ...] -> [segment, ...]
     """Sums of ``values[starts[i]:starts[i + 1]]``; differentiable any number of times.
 

@@ -35,7 +35,11 @@ _PLACES = {
     "ketmap_lode": ("LodeSphericalExpansion", "SmearedPowerLaw"),
     "ketmap_soap": ("SoapPowerSpectrum", "SoapRadialSpectrum"),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),
-    "ketmap_descriptors": ("AtomicComposition", "NeighborList", "SortedDistances"),
+    "ketmap_descriptors": (
+        *("G1", "G2", "G3", "G4", "G5"),
+        *("AngularSymmetryFunctions", "AtomicComposition", "NeighborList", "RadialSymmetryFunctions"),
+        "SortedDistances",
+    ),
     "ketmap_linear": ("Model", "Ridge", "load"),
     "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
 }
