@@ -1,6 +1,7 @@
 """Structures in, neighbour pairs, the exchange contract, files."""
 
 from .align import align
+from .chunks import TensorFolder, open_tensors
 from .contract import Report, check
 from .dense import from_dense
 from .dialects import canonicalize
@@ -30,6 +31,7 @@ __all__ = [
     "LazyTensor",
     "Pairs",
     "Report",
+    "TensorFolder",
     "UnknownTypesError",
     "align",
     "as_batch",
@@ -44,6 +46,7 @@ __all__ = [
     "load_archive",
     "load_tensor",
     "open_tensor",
+    "open_tensors",
     "read",
     "save_archive",
     "save_tensor",

@@ -60,7 +60,7 @@ def split(tensor: Any, n_systems: Sequence[int]) -> list[Any]:
     :raises ValueError: for numbers of systems that do not add up to at least those in the samples.
     """
     counts = [int(n) for n in n_systems]
-    (needed,) = _counts([tensor], None)
+    needed = count_systems(tensor)
     if sum(counts) < needed or min(counts, default=0) < 0:
         raise ValueError(f"split: n_systems {counts} make {sum(counts)} systems, the samples hold {needed}")
     starts = [0, *accumulate(counts)]
@@ -73,10 +73,24 @@ def select_systems(tensor: Any, start: int, stop: int) -> Any:
     :raises ValueError: for samples without ``system``.
     """
     lib = library(tensor)
-    _counts([tensor], None)
+    count_systems(tensor)
     blocks = [_selected(lib, block, start, stop) for block in tensor.blocks()]
     result = lib.TensorMap(tensor.keys, blocks)
     return derive(result, "select_systems", tensor, {"start": int(start), "stop": int(stop)}, same_features=True)
+
+
+def count_systems(tensor: Any) -> int:
+    """One more than the largest index of a system in the samples.
+
+    :raises ValueError: for samples without ``system``.
+    """
+    largest = -1
+    for block in tensor.blocks():
+        if "system" not in block.samples.names:
+            raise ValueError(f"expected samples with 'system', got {', '.join(block.samples.names)}")
+        column = as_numpy(block.samples.values)[:, list(block.samples.names).index("system")]
+        largest = max(largest, int(column.max(initial=-1)))
+    return largest + 1
 
 
 def _comparable(tensors: list[Any]) -> None:
@@ -112,15 +126,7 @@ def _steps(made: dict) -> str:
 
 def _counts(tensors: list[Any], given: Sequence[int] | None) -> list[int]:
     """How many systems each has."""
-    needed = []
-    for tensor in tensors:
-        largest = -1
-        for block in tensor.blocks():
-            if "system" not in block.samples.names:
-                raise ValueError(f"expected samples with 'system', got {', '.join(block.samples.names)}")
-            column = as_numpy(block.samples.values)[:, list(block.samples.names).index("system")]
-            largest = max(largest, int(column.max(initial=-1)))
-        needed.append(largest + 1)
+    needed = [count_systems(tensor) for tensor in tensors]
     if given is None:
         return needed
     counts = [int(n) for n in given]

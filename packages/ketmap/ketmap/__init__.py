@@ -23,6 +23,7 @@ _PLACES = {
             "join",
             "load_tensor",
             "open_tensor",
+            "open_tensors",
             "read",
         ),
         *("save_tensor", "select_systems", "split"),
