@@ -6,6 +6,7 @@ from ase.calculators.lj import LennardJones
 from ketmap_density import (
     AlchemicalChannels,
     Cutoff,
+    DiracDelta,
     Gaussian,
     Gto,
     LaplacianEigenstate,
@@ -14,6 +15,7 @@ from ketmap_density import (
     SphericalExpansionByPair,
     Step,
     TensorProduct,
+    Willatt2018,
 )
 from ketmap_descriptors import (
     G1,
@@ -45,6 +47,10 @@ def hypers(radius=3.5, smoothing=SMOOTH, width=0.4, max_angular=3, max_radial=2,
 
 
 CHANNELS = AlchemicalChannels((1, 6, 8), [[0.3, -1.1], [0.8, 0.4], [-0.2, 0.9]])
+WIDTHS = Gaussian({1: 0.3, 6: 0.5, 8: 0.45, 11: 0.6, 14: 0.5, 17: 0.4})
+DELTA = DiracDelta(center_atom_weight=0.4, scaling=Willatt2018(scale=2.0, rate=1.0, exponent=4))
+
+
 CALCULATORS = {
     "expansion": SphericalExpansion(**hypers()),
     "expansion, sharp": SphericalExpansion(**hypers(width=0.25, max_angular=5, max_radial=4)),
@@ -53,8 +59,11 @@ CALCULATORS = {
     "expansion, own density weighted": SphericalExpansion(**hypers(own=0.3)),
     "expansion, channels": SphericalExpansion(**hypers(), species=CHANNELS),
     "expansion, Laplacian eigenstates": SphericalExpansion(**hypers() | {"basis": LaplacianEigenstate(3)}),
+    "expansion, widths by type": SphericalExpansion(**hypers() | {"density": WIDTHS}),
+    "expansion, delta, scaled": SphericalExpansion(**hypers() | {"density": DELTA}),
     "by pair": SphericalExpansionByPair(**hypers(own=0.6)),
     "by pair, Laplacian eigenstates": SphericalExpansionByPair(**hypers() | {"basis": LaplacianEigenstate(3)}),
+    "by pair, widths by type": SphericalExpansionByPair(**hypers() | {"density": WIDTHS}),
     "by pair, step": SphericalExpansionByPair(**hypers(smoothing=Step(), max_angular=1)),
     "radial spectrum": SoapRadialSpectrum(**hypers() | {"basis": Gto(max_radial=4)}),
     "radial spectrum, no own density": SoapRadialSpectrum(**hypers(own=0.0) | {"basis": Gto(max_radial=2)}),
@@ -63,6 +72,7 @@ CALCULATORS = {
     "power spectrum, sharp": SoapPowerSpectrum(**hypers(width=0.25, max_angular=5, max_radial=4)),
     "power spectrum, wide": SoapPowerSpectrum(**hypers(radius=5.0, smoothing=ShiftedCosine(1.5), max_angular=2)),
     "power spectrum, Laplacian eigenstates": SoapPowerSpectrum(**hypers() | {"basis": LaplacianEigenstate(2)}),
+    "power spectrum, widths by type": SoapPowerSpectrum(**hypers() | {"density": WIDTHS}),
     "power spectrum, step, no own density": SoapPowerSpectrum(**hypers(smoothing=Step(), own=0.0)),
     "long-range field": LodeSphericalExpansion(
         density=SmearedPowerLaw(smearing=1.0, exponent=[1, 6]), basis=TensorProduct(2, Gto(max_radial=1, radius=2.0))

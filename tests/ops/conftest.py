@@ -61,6 +61,7 @@ def everything(road, x):
     mixed = (x.vectors, x.starts, x.own, mixing, *radial(x), x.center_weight)
     rows = torch.arange(len(x.vectors) + 1) * 3 // 2  # one or two of each pair
     left = torch.randn(int(rows[-1]), generator=torch.Generator().manual_seed(2), dtype=c.dtype)
+    shared = x.table if x.table.ndim == 3 else x.table[0]  # that of single pairs is the same for all
     return [
         c,
         road.expand_mixed(*mixed),
@@ -68,8 +69,8 @@ def everything(road, x):
         road.mixing_vjp(grad[:, :2].contiguous(), *mixed),
         road.expand_vjp(grad, x.vectors, x.starts, *radial(x)),
         road.expand_jacobian(x.vectors, x.starts, x.own, *radial(x)),
-        road.pair_terms(x.vectors, *radial(x)),
-        road.pair_gradients(left, x.vectors, rows, *radial(x)),
+        road.pair_terms(x.vectors, shared, *radial(x)[1:]),
+        road.pair_gradients(left, x.vectors, rows, shared, *radial(x)[1:]),
         *road.soap_energy(*energy_arguments(x)),
     ]
 

@@ -30,6 +30,24 @@ def test_operators_agree_with_the_reference(random_system):
         assert_close(got, expected)
 
 
+@pytest.mark.parametrize("n_max", [3, 8])
+def test_a_table_for_every_channel(n_max):
+    """Every road reads the table of each pair's channel; equal tables are one table."""
+    x = neighbourhoods(n_max=n_max)
+    whole, shared = x.table, everything(ops, x)
+    x.table = torch.stack([whole, whole, whole])
+    for got, expected in zip(everything(ops, x), shared, strict=True):
+        assert torch.equal(got, expected)
+    x.table = torch.stack([whole, 2 * whole, whole.flip(0)]).contiguous()
+    for got, expected in zip(everything(ops, x), everything(reference, x), strict=True):
+        assert_close(got, expected)
+    double = ops.expand(x.vectors, x.starts, x.own, whole, *radial(x)[1:], x.center_weight)[:, 1] * 2
+    assert_close(ops.expand(x.vectors, x.starts, x.own, *radial(x), x.center_weight)[:, 1], double)
+    x.table = x.table[:2].contiguous()
+    with pytest.raises(RuntimeError, match="'table' must have an entry for every channel"):
+        everything(ops, x)
+
+
 def test_float32_is_close_to_float64():
     double, single = neighbourhoods(), neighbourhoods()
     for name, value in vars(single).items():

@@ -4,16 +4,19 @@ from .basis import Basis, Explicit, LaplacianEigenstate, TensorProduct
 from .by_pair import SphericalExpansionByPair
 from .calculator import SphericalExpansion
 from .cutoff import Cutoff, ShiftedCosine, Step
-from .density import Gaussian
+from .density import Density, DiracDelta, Gaussian
 from .environments import Environments
 from .expansion import Expansion
 from .radial import Gto, Monomials, RadialBasis, SphericalBessel
+from .scaling import RadialScaling, Willatt2018
 from .species import AlchemicalChannels, Species
 
 __all__ = [
     "AlchemicalChannels",
     "Basis",
     "Cutoff",
+    "Density",
+    "DiracDelta",
     "Environments",
     "Expansion",
     "Explicit",
@@ -22,6 +25,7 @@ __all__ = [
     "LaplacianEigenstate",
     "Monomials",
     "RadialBasis",
+    "RadialScaling",
     "ShiftedCosine",
     "Species",
     "SphericalBessel",
@@ -29,4 +33,5 @@ __all__ = [
     "SphericalExpansionByPair",
     "Step",
     "TensorProduct",
+    "Willatt2018",
 ]

@@ -33,9 +33,9 @@ class Assembly:
         self.wanted = Wanted(expansion, selection)
 
     @functools.cached_property
-    def table(self) -> torch.Tensor:  # -> [row, l, n]
+    def table(self) -> torch.Tensor:  # -> [row, l, n], or [channel, row, l, n]
         """The part of the radial table that is needed."""
-        return self.wanted.table(self.environments.vectors)
+        return self.wanted.table(self.environments.vectors, self.environments.types)
 
     def coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
         """What the values of the blocks are cut from."""
@@ -111,7 +111,8 @@ class Assembly:
 
     def _moved(self, centers: slice, channel: int) -> tuple[PositionRows, torch.Tensor]:  # -> rows, [row, xyz, lm, n]
         around = PositionRows.of(self.environments, self.batch, centers, channel)
-        return around, positions_gradient(self.expansion, self.environments, around, self.table)
+        table = self.table if self.table.ndim == 3 else self.table[channel]
+        return around, positions_gradient(self.expansion, self.environments, around, table)
 
     def _position_gradient(self, key: Key):  # -> data, samples
         rows, _ = self._rows(key)

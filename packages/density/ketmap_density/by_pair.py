@@ -1,7 +1,5 @@
 """The calculator of single pairs: structures to a TensorMap of what each neighbour adds to the expansion."""
 
-import functools
-
 import numpy as np
 import torch
 from ketmap_core import Batch, as_batch, stamp
@@ -130,7 +128,7 @@ class PairAssembly:
             columns, chosen = self.wanted.properties(key)
             n = shared[l] if chosen is None else self.make.labels(["n"], chosen)
             source, samples = self._samples(key)
-            data = take_columns(self._cut(terms[:, lm], source, self._self_term), columns)
+            data = take_columns(self._cut(terms[:, lm], source, self._self_term(types[1])), columns)
             block = self.make.block(self.make.array(data), samples, [mu[l]], n)
             for name in gradients:
                 if name == "positions":
@@ -145,7 +143,11 @@ class PairAssembly:
         return self.make.tensor(KEYS, self.keys, blocks)
 
     def _table(self, types: Types) -> torch.Tensor:  # -> [row, l, n]
-        return self.wanted.table(self.vectors, self.l_max[types])
+        return self._table_of(types[1], self.l_max[types])
+
+    def _table_of(self, neighbor_type: int, l_max: int) -> torch.Tensor:  # -> [row, l, n]
+        table = self.wanted.table(self.environments.vectors, (neighbor_type,), l_max)
+        return table if table.ndim == 3 else table[0]
 
     def _terms(self, types: Types) -> torch.Tensor:  # -> [pair, lm, n]
         return self.expansion.pair_terms(self.vectors[self.rows.of_types(types)], self._table(types))
@@ -164,12 +166,11 @@ class PairAssembly:
         every = np.append(every, NOTHING)  # what −1 points to
         return every[chosen], self.make.labels(PAIR, self.selection.labels_of(key, "samples"))
 
-    @functools.cached_property
-    def _self_term(self) -> torch.Tensor:  # -> [1, n]
+    def _self_term(self, center_type: int) -> torch.Tensor:  # -> [1, n]
         """The density of the centre itself: a neighbour at no distance."""
         origin = self.environments.vectors.new_zeros(1, 3)
         weight = self.expansion.density.center_atom_weight
-        return weight * self.expansion.pair_terms(origin, self.wanted.table(origin, 0))[0]
+        return weight * self.expansion.pair_terms(origin, self._table_of(center_type, 0))[0]
 
     def _cut(self, dense: torch.Tensor, source: slice | np.ndarray, own: torch.Tensor | None = None) -> torch.Tensor:
         """Rows of ``dense``; for atoms and themselves ``own``, else zeros."""

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 
 import ketmap_ops as ops
+import numpy as np
 import torch
 from ketmap_core import Batch, Pairs, find_pairs
 
@@ -12,7 +13,7 @@ from .cutoff import Cutoff
 from .density import Density
 from .environments import Environments, environments
 from .species import AlchemicalChannels, Species
-from .splines import Spline, fit_spline
+from .splines import Spline, fit_open_spline, fit_spline
 
 DEFAULT_ACCURACY = 1e-10
 
@@ -29,7 +30,8 @@ class Expansion:
         self.density: Density = Density.from_dict(density)
         self.basis: Basis = Basis.from_dict(basis)
         self.species: AlchemicalChannels | None = None if species is None else Species.from_dict(species)
-        self.spline = radial_spline(self.cutoff.radius, self.density, self.basis)
+        #: one table for all, or, where the density differs between types, those of ``density.types`` side by side in n
+        self.spline: Spline = radial_spline(self.cutoff.radius, self.density, self.basis)
         self._tables = {}
 
     @property
@@ -48,22 +50,43 @@ class Expansion:
         return max(self.sizes) - 1
 
     @property
-    def table(self) -> torch.Tensor:  # -> [row, l, n]
-        """Coefficients of the quintic B-splines of R_nl, float64, CPU."""
-        return self.table_like(torch.empty(0, dtype=torch.float64))
+    def table(self) -> torch.Tensor:  # -> [row, l, n], or [type, row, l, n]
+        """Coefficients of the quintic B-splines of R_nl, of all ``density.types`` where it differs, float64, CPU."""
+        return self.table_like(torch.empty(0, dtype=torch.float64), self.density.types)
 
     @property
     def spacing(self) -> float:
         """Distance between knots in Å."""
         return self.spline.spacing
 
-    def table_like(self, values: torch.Tensor) -> torch.Tensor:  # -> [row, l, n]
-        """The table in the dtype and on the device of ``values``; each is made once."""
-        kind = (values.device, values.dtype)
+    def table_like(
+        self, values: torch.Tensor, types: tuple[int, ...] | None = None
+    ) -> torch.Tensor:  # -> [row, l, n], or [type, row, l, n]
+        """The table in the dtype and on the device of ``values``; each is made once.
+
+        Where the density differs between neighbour types, one for each of ``types``, which are then needed.
+
+        :raises UnknownTypesError: for types whose density is not known.
+        """
+        known = self.density.types
+        kind = (values.device, values.dtype, None if known is None else tuple(types))
         if kind not in self._tables:
+            table = torch.from_numpy(self.spline.table)
+            if known is not None:
+                table = table.unflatten(2, (len(known), -1)).permute(2, 0, 1, 3)[self.density.places(types)]
             # a copy, since torch's memory is aligned for vector instructions
-            self._tables[kind] = torch.from_numpy(self.spline.table).to(*kind, copy=True)
+            self._tables[kind] = table.to(*kind[:2], copy=True, memory_format=torch.contiguous_format)
         return self._tables[kind]
+
+    def radial(
+        self, environments: Environments, table: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, float, float, float]:
+        """What operators need to know of radial functions and cutoff: table, spacing of the knots, radius and width.
+
+        ``table`` may be a part of that for these ``environments``: fewer n, or lower l.
+        """
+        table = self.table_like(environments.vectors, environments.types) if table is None else table
+        return table, self.spacing, self.cutoff.radius, self.cutoff.width
 
     def to_dict(self) -> dict:
         """Hyper-parameters in featomic's spelling: ``{"cutoff": …, "density": …, "basis": …}``, and ``"species"``."""
@@ -124,36 +147,17 @@ class Expansion:
         ``table`` may be a part of ``table_like``: fewer n, or lower l; ``mixing`` a part of :meth:`mixing`.
         """
         vectors = self.vectors(environments, batch)
-        table = self.table_like(vectors) if table is None else table
+        radial, weight = self.radial(environments, table), self.density.center_atom_weight
+        starts, own = environments.starts, environments.own
         if self.species is not None:
-            return self._mixed(environments, vectors, table, self.mixing(environments) if mixing is None else mixing)
-        if len(environments) == 0 or table.shape[2] == 0:
-            return table.new_zeros(len(environments), len(environments.types), table.shape[1] ** 2, table.shape[2])
-        return ops.expand(
-            vectors,
-            environments.starts,
-            environments.own,
-            table,
-            self.spacing,
-            self.cutoff.radius,
-            self.cutoff.width,
-            self.density.center_atom_weight,
-        )
-
-    def _mixed(self, environments, vectors, table, mixing) -> torch.Tensor:  # -> [centre, channel, lm, n]
-        if len(environments) == 0 or 0 in (table.shape[2], mixing.shape[1]):
-            return table.new_zeros(len(environments), mixing.shape[1], table.shape[1] ** 2, table.shape[2])
-        return ops.expand_mixed(
-            vectors,
-            environments.starts,
-            environments.own,
-            mixing.contiguous(),
-            table,
-            self.spacing,
-            self.cutoff.radius,
-            self.cutoff.width,
-            self.density.center_atom_weight,
-        )
+            mixing = (self.mixing(environments) if mixing is None else mixing).contiguous()
+        n_channels = len(environments.types) if self.species is None else mixing.shape[1]
+        n_l, n = radial[0].shape[-2:]
+        if 0 in (len(environments), n_channels, n):
+            return vectors.new_zeros(len(environments), n_channels, n_l**2, n)
+        if self.species is None:
+            return ops.expand(vectors, starts, own, *radial, weight)
+        return ops.expand_mixed(vectors, starts, own, mixing, *radial, weight)
 
     def pair_terms(self, vectors: torch.Tensor, table: torch.Tensor) -> torch.Tensor:  # -> [pair, lm, n]
         """What each pair adds to the coefficients of its centre; differentiable."""
@@ -176,28 +180,37 @@ class Expansion:
         """Derivative of each pair's term with respect to its vector, for a slice of the ``centers``."""
         n_channels = max(len(environments.types), 1)
         first, last, _ = centers.indices(len(environments))
-        starts = environments.starts[first * n_channels : last * n_channels + 1 : n_channels]
-        pairs = slice(int(starts[0]), int(starts[-1]))
-        return pairs, self.pair_jacobian(environments.vectors[pairs], starts - starts[0], table)
+        starts = environments.starts[first * n_channels : last * n_channels + 1]
+        pairs, radial = slice(int(starts[0]), int(starts[-1])), self.radial(environments, table)
+        return pairs, self._jacobian(environments.vectors[pairs], starts - starts[0], n_channels, radial)
 
     def pair_jacobian(
-        self, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor | None = None
+        self, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor
     ) -> torch.Tensor:  # -> [pair, xyz, lm, n]
-        """Derivative of each pair's term with respect to its vector; work is shared out by segments of ``starts``."""
-        table = self.table_like(vectors) if table is None else table
-        if table.shape[2] == 0:
-            return table.new_zeros(len(vectors), 3, table.shape[1] ** 2, 0)
-        segments = torch.full((len(starts) - 1,), -1, dtype=torch.int32, device=starts.device)
-        numbers = (self.spacing, self.cutoff.radius, self.cutoff.width)
-        return ops.expand_jacobian(vectors, starts.contiguous(), segments, table, *numbers)
+        """Derivative of each pair's term with respect to its vector; work is shared out by segments of ``starts``.
+
+        ``table`` [row, l, n] is that of all neighbours: see :meth:`table_like`.
+        """
+        return self._jacobian(vectors, starts, 1, (table, self.spacing, self.cutoff.radius, self.cutoff.width))
+
+    def _jacobian(self, vectors, starts, n_channels, radial) -> torch.Tensor:  # -> [pair, xyz, lm, n]
+        n_l, n = radial[0].shape[-2:]
+        if n == 0:
+            return vectors.new_zeros(len(vectors), 3, n_l**2, 0)
+        centers = torch.full(((len(starts) - 1) // n_channels,), -1, dtype=torch.int32, device=starts.device)
+        return ops.expand_jacobian(vectors, starts.contiguous(), centers, *radial)
 
 
 @functools.lru_cache(maxsize=64)
 def radial_spline(radius: float, density: Density, basis: Basis) -> Spline:
     """The table of R_nl for environments of ``radius`` Å; made once for equal hyper-parameters."""
     bound = basis.bound(radius)
-    return fit_spline(
-        lambda r, derivative: density.radial_integrals(r, bound, derivative),
-        radius,
-        DEFAULT_ACCURACY if basis.spline_accuracy is None else basis.spline_accuracy,
-    )
+    accuracy = DEFAULT_ACCURACY if basis.spline_accuracy is None else basis.spline_accuracy
+    each = [density] if density.types is None else [density.of(t) for t in density.types]
+
+    def side_by_side(r: np.ndarray, derivative: int = 0) -> np.ndarray:  # -> [r, l, n of all types]
+        return np.concatenate([one.radial_integrals(r, bound, derivative) for one in each], axis=2)
+
+    if density.smooth:
+        return fit_spline(side_by_side, radius, accuracy)
+    return fit_open_spline(side_by_side, radius, accuracy)

@@ -1,10 +1,10 @@
 """Explicit gradients of the expansion as dense arrays, from the derivative of every pair's contribution."""
 
-import bisect
 import dataclasses
 
 import torch
 from ketmap_core import Batch
+from ketmap_ops.outer import expand_outer
 
 from .environments import Environments
 from .expansion import Expansion
@@ -55,20 +55,27 @@ class PositionRows:
 
 
 def positions_gradient(
-    expansion: Expansion, environments: Environments, rows: PositionRows, table: torch.Tensor
+    expansion: Expansion,
+    environments: Environments,
+    rows: PositionRows,
+    table: torch.Tensor,
+    kind: torch.Tensor | None = None,
 ) -> torch.Tensor:  # -> [row, xyz, lm, n]
     """∂c/∂r_atom of each row; images of one atom are added up, the centre moves against all others.
 
+    ``table`` is that of all rows, or [kind, row, l, n] and each row has its ``kind``.
     The derivatives of the pairs are computed in place: the centres' own rows stand in the list as pairs beyond the
     cutoff, which are zero.
     """
     beyond = environments.vectors.new_full((1, 3), 2 * expansion.cutoff.radius)
     vectors = torch.cat([environments.vectors, beyond])[rows.pair]
-    gradient = expansion.pair_jacobian(vectors, rows.starts, table)
+    gradient = pair_jacobian(expansion, vectors, rows.starts, table, kind)
     for start in range(0, len(rows.images), CHUNK):
         images = environments.vectors[rows.images[start : start + CHUNK]]
         each = torch.arange(len(images) + 1, device=images.device)  # one segment per pair, so all threads work
-        gradient.index_add_(0, rows.image_rows[start : start + CHUNK], expansion.pair_jacobian(images, each, table))
+        place = rows.image_rows[start : start + CHUNK]
+        of_images = None if kind is None else kind[place]
+        gradient.index_add_(0, place, pair_jacobian(expansion, images, each, table, of_images))
     flat = gradient.flatten(1)
     minus = flat.new_full((1, len(flat)), -1.0)
     starts = rows.starts.tolist()
@@ -78,32 +85,27 @@ def positions_gradient(
     return gradient
 
 
+def pair_jacobian(
+    expansion: Expansion, vectors: torch.Tensor, starts: torch.Tensor, table: torch.Tensor, kind: torch.Tensor | None
+) -> torch.Tensor:  # -> [pair, xyz, lm, n]
+    """The derivatives of single pairs; kind by kind where these have tables of their own."""
+    if table.ndim == 3:
+        return expansion.pair_jacobian(vectors, starts, table)
+    result = vectors.new_zeros(len(vectors), 3, table.shape[2] ** 2, table.shape[3])
+    for k, own in enumerate(table):
+        here = torch.nonzero(kind == k)[:, 0]
+        each = torch.arange(len(here) + 1, device=here.device)
+        result[here] = expansion.pair_jacobian(vectors[here], each, own)
+    return result
+
+
 def outer_gradient(
     expansion: Expansion, environments: Environments, left: torch.Tensor, table: torch.Tensor
 ) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
     """Σ_pairs left ⊗ ∂c/∂r_pair: with the vectors for ``left`` [pair, 3] the strain gradient [row, column],
     with the cell shifts the gradient for the cell at fixed positions, [abc, xyz]."""
-    n_channels, size = len(environments.types), 3 * table.shape[1] ** 2 * table.shape[2]
-    gradient = table.new_zeros(len(environments) * n_channels, 3, size)
-    starts = environments.starts.tolist()
-    for pairs, jacobian in _jacobians(expansion, environments, table):
-        flat = jacobian.flatten(1)  # -> [pair, (xyz, lm, n)]
-        slot = bisect.bisect_left(starts, pairs.start)
-        while slot < len(gradient) and starts[slot] < pairs.stop:  # the pairs of a slot stand together
-            here = slice(starts[slot], starts[slot + 1])
-            inside = slice(here.start - pairs.start, here.stop - pairs.start)
-            torch.mm(left[here].T, flat[inside], out=gradient[slot])
-            slot += 1
-    shape = (len(environments), n_channels, 3, 3, table.shape[1] ** 2, table.shape[2])
-    return gradient.reshape(shape)
-
-
-def _jacobians(expansion, environments, table):
-    """Pairs and their derivatives, some centres at a time."""
-    edges = environments.starts[:: max(len(environments.types), 1)].contiguous()
-    first = 0
-    while first < len(environments):
-        last = int(torch.searchsorted(edges, edges[first] + CHUNK, right=True)) - 1
-        last = min(max(last, first + 1), len(environments))
-        yield expansion.jacobian(environments, slice(first, last), table)
-        first = last
+    n_l, n = table.shape[-2:]
+    if 0 in (len(environments), len(environments.types), n):
+        return left.new_zeros(len(environments), len(environments.types), 3, 3, n_l**2, n)
+    pairs = (environments.vectors, environments.starts, environments.own)
+    return expand_outer(left.contiguous(), *pairs, *expansion.radial(environments, table))

@@ -47,10 +47,13 @@ def mixed_outer(
 ) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
     """Σ_pairs weight left ⊗ ∂c/∂r_pair, see :func:`~ketmap_density.gradients.outer_gradient`: channel by channel, so
     that nothing is stored by types."""
+    if table.ndim == 4:  # types differ by more than their weights
+        by_type = outer_gradient(expansion, environments, left, table)
+        return torch.einsum("ct...,tq->cq...", by_type, mixing)
     around, weights = merged(environments), pair_weights(environments, mixing)
     each = [outer_gradient(expansion, around, left * w[:, None], table) for w in weights.T]
     if not each:
-        return table.new_zeros(len(environments), 0, 3, 3, table.shape[1] ** 2, table.shape[2])
+        return table.new_zeros(len(environments), 0, 3, 3, table.shape[-2] ** 2, table.shape[-1])
     return torch.cat(each, dim=1)
 
 
@@ -60,10 +63,10 @@ class MovedAtoms:
     def __init__(self, expansion: Expansion, environments: Environments, batch: Batch, centers: slice, table):
         around = merged(environments)
         self.rows = PositionRows.of(around, batch, centers, 0)
-        self.values = positions_gradient(expansion, around, self.rows, table)  # -> [row, xyz, lm, n]
         types = batch.types[self.rows.atoms]
         known = torch.tensor(environments.types, dtype=types.dtype, device=types.device)
         self.kind = torch.searchsorted(known, types)  # -> [row]
+        self.values = positions_gradient(expansion, around, self.rows, table, self.kind)  # -> [row, xyz, lm, n]
         self.others = torch.ones(len(self.kind), dtype=torch.bool, device=types.device)
         self.others[self.rows.own[self.rows.own >= 0]] = False
         self.center = self.rows.centers - centers.start  # -> [row]

@@ -41,7 +41,7 @@ class Spline:
     spacing: float
 
     def __call__(self, r: np.ndarray, derivative: int = 0) -> np.ndarray:  # -> [r, l, n]
-        i = np.floor(r / self.spacing).astype(int)
+        i = np.clip(np.floor(r / self.spacing).astype(int), 0, len(self.table) - 6)
         t = r / self.spacing - i
         powers = np.array([np.polynomial.Polynomial(p).deriv(derivative)(t) for p in PIECES])  # -> [k, r]
         rows = self.table[i + np.arange(6)[:, None]]  # -> [k, r, l, n]
@@ -78,6 +78,48 @@ def extend_spline(function: Callable[[np.ndarray, int], np.ndarray], spacing: fl
     return Spline(np.ascontiguousarray(table[:-MARGIN]), spacing)
 
 
+def collocate_open(values: np.ndarray) -> np.ndarray:  # [knot, ...] -> [row, ...]
+    """Rows of the spline through ``values`` at the knots 0, h … of functions that are known only there.
+
+    "Not a knot": the two outermost knots of each end join pieces of one polynomial, c_j − 6 c_{j+1} + 15 c_{j+2} −
+    20 c_{j+3} + 15 c_{j+4} − 6 c_{j+5} + c_{j+6} = 0 (the jump of the fifth derivative).
+    """
+    count = len(values) + 4
+    bands = np.zeros((13, count))  # [diagonal, column], entry [row, column] at [6 + row − column, column]
+    for offset, weight in zip(range(-2, 3), np.array([1, 26, 66, 26, 1]) / 120):
+        bands[6 - offset, 2 + offset : count - 2 + offset] = weight
+    jump = np.array([1, -6, 15, -20, 15, -6, 1]) / 120
+    for row, first in ((0, 0), (1, 1), (count - 2, count - 8), (count - 1, count - 7)):
+        for column, weight in zip(range(first, first + 7), jump):
+            bands[6 + row - column, column] = weight
+    right = np.zeros((count, *values.shape[1:]))
+    right[2:-2] = values
+    return scipy.linalg.solve_banded((6, 6), bands, right.reshape(count, -1)).reshape(right.shape)
+
+
+def fit_open_spline(function: Callable[[np.ndarray], np.ndarray], radius: float, accuracy: float = 1e-10) -> Spline:
+    """The coarsest table with which ``function(r)`` -> [r, l, n] is reproduced on [0, radius], where it is smooth.
+
+    Nothing is asked of it outside, nor of its behaviour at 0, nor its derivatives. Values are good to ``accuracy`` of
+    the largest value of each (l, n), measured between the knots; derivatives to what :func:`fit_spline` says, measured
+    against the spline with half the spacing.
+
+    :raises ValueError: when 4096 knots are not enough.
+    """
+    points = (np.arange(CHECKS) + 0.5) * radius / CHECKS
+    exact = function(points)
+
+    def table(intervals: int) -> Spline:
+        return Spline(collocate_open(function(radius / intervals * np.arange(intervals + 1))), radius / intervals)
+
+    def excess(intervals: int) -> tuple[float, Spline]:
+        spline, finer = table(intervals), table(2 * intervals)
+        wanted = [exact, finer(points, 1), finer(points, 2)]
+        return _excess(spline, points, wanted, accuracy), spline
+
+    return _coarsest(excess, radius, accuracy)
+
+
 def fit_spline(function: Callable[[np.ndarray, int], np.ndarray], radius: float, accuracy: float = 1e-10) -> Spline:
     """The coarsest table with which ``function(r, derivative)`` -> [r, l, n] is reproduced on [0, radius].
 
@@ -89,18 +131,34 @@ def fit_spline(function: Callable[[np.ndarray, int], np.ndarray], radius: float,
     """
     points = (np.arange(CHECKS) + 0.5) * radius / CHECKS
     exact = [function(points, d) for d in range(3)]
-    # 0.8: the error at other distances is larger than at these by some percent
-    limits = [0.8 * accuracy * 10**p * np.abs(e).max(0) for p, e in zip((0, 1, 4), exact)]  # -> [l, n]
+
+    def excess(intervals: int) -> tuple[float, Spline]:
+        spline = extend_spline(function, radius / intervals, radius)
+        return _excess(spline, points, exact, accuracy), spline
+
+    return _coarsest(excess, radius, accuracy)
+
+
+def _excess(spline: Spline, points: np.ndarray, exact: list[np.ndarray], accuracy: float) -> float:
+    """By how much the largest error exceeds what is allowed; ``exact``: values, first and second derivatives."""
+    worst = 0.0
+    for d, (power, expected) in enumerate(zip((0, 1, 4), exact)):
+        # 0.8: the error at other distances is larger than at these by some percent
+        limits = 0.8 * accuracy * 10**power * np.abs(expected).max(0)  # -> [l, n]
+        errors = np.abs(spline(points, d) - expected) / np.maximum(limits, np.finfo(float).tiny)
+        worst = max(worst, float(np.max(errors, initial=0.0)))
+    return worst
+
+
+def _coarsest(excess: Callable[[int], tuple[float, Spline]], radius: float, accuracy: float) -> Spline:
+    """The first spline that is good enough, as the number of intervals grows."""
     intervals = 32.0
     while intervals < 4096:
-        spline = extend_spline(function, radius / int(intervals), radius)
-        excess = max(
-            np.max(np.abs(spline(points, d) - exact[d]) / np.maximum(limits[d], np.finfo(float).tiny)) for d in range(3)
-        )
-        if excess <= 1:
+        worst, spline = excess(int(intervals))
+        if worst <= 1:
             return spline
-        intervals = max(intervals * min(excess ** (1 / 5.5), 4.0), intervals + 1)  # error ~ h⁶, of the derivative ~ h⁵
+        intervals = max(intervals * min(worst ** (1 / 5.5), 4.0), intervals + 1)  # error ~ h⁶, of the derivative ~ h⁵
     raise ValueError(
         f"radial functions cannot be splined to {accuracy:g} with 4096 knots over {radius:g} Å: "
-        "widen the Gaussian or ask for less spline_accuracy"
+        "widen the Gaussian, smooth the functions, or ask for less spline_accuracy"
     )

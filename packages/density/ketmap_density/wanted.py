@@ -20,13 +20,15 @@ class Wanted:
         self.columns = [np.flatnonzero(self.n[:, 0] < size) for size in expansion.sizes]  # of each l
         self.l_max = expansion.l_max if degrees is None else min(max((0, *degrees)), expansion.l_max)
 
-    def table(self, like: torch.Tensor, l_max: int | None = None) -> torch.Tensor:  # -> [row, l, n]
-        """The part of the radial table that is needed, up to ``l_max`` if given, in the dtype and on the device of
-        ``like``."""
-        table, l_max = self.expansion.table_like(like), self.l_max if l_max is None else l_max
-        if len(self.n) == table.shape[2] and l_max == self.expansion.l_max:
+    def table(
+        self, like: torch.Tensor, types: tuple[int, ...], l_max: int | None = None
+    ) -> torch.Tensor:  # -> [row, l, n], or [type, row, l, n]
+        """The part of the radial table for neighbours of these ``types`` that is needed, up to ``l_max`` if given, in
+        the dtype and on the device of ``like``."""
+        table, l_max = self.expansion.table_like(like, types), self.l_max if l_max is None else l_max
+        if len(self.n) == table.shape[-1] and l_max == self.expansion.l_max:
             return table
-        return table[:, : l_max + 1, self.n[:, 0]].contiguous()
+        return table[..., : l_max + 1, self.n[:, 0]].contiguous()
 
     def keys(self, found: list[tuple[int, int]]) -> list[tuple[int, int, int, int]]:
         """The keys (o3_lambda, o3_sigma, types …) to make, of the pairs of types that were found, or as selected.

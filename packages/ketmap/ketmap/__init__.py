@@ -29,9 +29,9 @@ _PLACES = {
         *("save_tensor", "select_systems", "split"),
     ),
     "ketmap_density": (
-        *("AlchemicalChannels", "Cutoff", "Explicit", "Gaussian", "Gto", "LaplacianEigenstate", "Monomials"),
-        *("ShiftedCosine", "SphericalBessel", "SphericalExpansion", "SphericalExpansionByPair", "Step"),
-        "TensorProduct",
+        *("AlchemicalChannels", "Cutoff", "DiracDelta", "Explicit", "Gaussian", "Gto", "LaplacianEigenstate"),
+        *("Monomials", "ShiftedCosine", "SphericalBessel", "SphericalExpansion", "SphericalExpansionByPair"),
+        *("Step", "TensorProduct", "Willatt2018"),
     ),
     "ketmap_lode": ("LodeSphericalExpansion", "SmearedPowerLaw"),
     "ketmap_soap": ("SoapPowerSpectrum", "SoapRadialSpectrum"),

@@ -14,9 +14,20 @@ template <class F> auto by_type(const Tensor &t, const char *op, const F &f) {
 
 template <class T>
 RadialTable<T> radial_table(const char *op, const Tensor &table, double spacing, double cutoff, double width) {
-    const T *values = data<T>(op, "table", table, {-1, -1, -1});
-    require(table.size(0) >= 6 && table.size(1) >= 1, op, "'table' must be [row >= 6, l >= 1, n]");
-    return {values, int(table.size(0)), int(table.size(1)), int(table.size(2)), spacing, cutoff, width};
+    const int first = table.dim() == 4; // the axis of the rows
+    const T *values = first ? data<T>(op, "table", table, {-1, -1, -1, -1}) : data<T>(op, "table", table, {-1, -1, -1});
+    require(table.size(first) >= 6 && table.size(first + 1) >= 1, op, "'table' must be [row >= 6, l >= 1, n]");
+    return {values, first ? int(table.size(0)) : 1, int(table.size(first)), int(table.size(first + 1)),
+            int(table.size(first + 2)), spacing, cutoff, width};
+}
+
+// The same, whose tables are one for all channels or one for each
+template <class T>
+RadialTable<T> radial_table(const char *op, const Tensor &table, double spacing, double cutoff, double width,
+                            int64_t n_channels) {
+    const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+    require(table.dim() != 4 || n_channels == 0 || radial.n_tables == n_channels, op, "'table' must have an entry for every channel");
+    return radial;
 }
 
 inline const int64_t *segments(const char *op, const Tensor &starts, int64_t n_segments, int64_t n_pairs) {

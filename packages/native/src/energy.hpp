@@ -52,7 +52,8 @@ template <class T> struct EnergyKernel {
     const ketmap::SoapEnergy<T> &s;
     Expansion<T> e;
     int size;                            // channel * padded n
-    buffer<T> self, quadratic, energies; // energies: [l][centre of the block][m][lane]
+    SelfDensity<T> self;
+    buffer<T> quadratic, energies;       // energies: [l][centre of the block][m][lane]
     buffer<T> C, X;                      // [l][centre of the block][m][channel][n padded]
     std::deque<Neighborhood<T>> hoods;
     Mixer<T> mixer;
@@ -94,11 +95,11 @@ template <class T> struct EnergyKernel {
         hoods[g].template functions<true>();
         if (s.mixing.weights) {
             mixer.expand(hoods[g]);
-            return mixer.mix(rows(C.data(), g, 0), e.n_pad, s.own[i], self.data());
+            return mixer.mix(rows(C.data(), g, 0), e.n_pad, s.own[i], s.own[i] < 0 ? nullptr : self.of(s.own[i]));
         }
         for (int a = 0; a < s.mixing.n_channels; a++) hoods[g].coefficients(a, rows(C.data(), g, a));
         if (s.own[i] >= 0)
-            for (int n = 0; n < e.n_pad; n++) C[g * size + s.own[i] * e.n_pad + n] += self[n];
+            for (int n = 0; n < e.n_pad; n++) C[g * size + s.own[i] * e.n_pad + n] += self.of(s.own[i])[n];
     }
 
     // centres [begin, end) are of one kind and at most block_size of them

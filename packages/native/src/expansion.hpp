@@ -6,18 +6,27 @@
 namespace KETMAP_ISA {
 
 template <class T> Expansion<T> expansion(const ketmap::RadialTable<T> &t, int n_channels) {
-    return Expansion<T>(t.table, t.rows, t.n_l, t.n_max, t.spacing, t.cutoff, t.width, n_channels);
+    return Expansion<T>(t.table, t.n_tables, t.rows, t.n_l, t.n_max, t.spacing, t.cutoff, t.width, n_channels);
 }
 
-// weight R_n0(0) Y_00: what the centre adds to its own channel.  [n padded]
-template <class T> buffer<T> self_density(const Expansion<T> &e, double weight) {
+// weight R_n0(0) Y_00: what the centre adds to its own channel
+template <class T> struct SelfDensity {
+    int step;         // from one channel to the next; 0: all alike
+    buffer<T> values; // [n padded], or [channel][n padded]
+    const T *of(int channel) const { return &values[channel * step]; }
+};
+template <class T> SelfDensity<T> self_density(const Expansion<T> &e, double weight) {
+    const int n_tables = e.radial.step > 0 ? e.n_channels : 1;
+    SelfDensity<T> self{e.radial.step > 0 ? e.n_pad : 0, buffer<T>(n_tables * e.n_pad)};
     buffer<T> values(e.radial.size());
     typename Radial<T>::Weights weights;
     const vec_t<T> zero{};
     e.radial.weights(zero, broadcast<T>(T(weight / std::sqrt(4 * M_PI))), zero, weights);
-    e.radial.template compute<false>(weights, 0, 0, values.data());
-    values.resize(e.n_pad);
-    return values;
+    for (int channel = 0; channel < n_tables; channel++) {
+        e.radial.template compute<false>(weights, 0, channel, 0, values.data());
+        std::memcpy(&self.values[channel * e.n_pad], values.data(), e.n_pad * sizeof(T));
+    }
+    return self;
 }
 
 template <class T> void expand(const ketmap::RadialTable<T> &table, const ketmap::Pairs<T> &pairs, const int32_t *own,
@@ -34,7 +43,7 @@ template <class T> void expand(const ketmap::RadialTable<T> &table, const ketmap
         T *out = c + i * rows * e.n_max, *padded = scratch.empty() ? out : scratch.data();
         hood.coefficients(padded);
         if (own[i] >= 0)
-            for (int n = 0; n < e.n_max; n++) padded[own[i] * e.channel_size() + n] += self[n];
+            for (int n = 0; n < e.n_max; n++) padded[own[i] * e.channel_size() + n] += self.of(own[i])[n];
         if (padded != out)
             for (int64_t k = 0; k < rows; k++)
                 std::memcpy(out + k * e.n_max, padded + k * e.n_pad, e.n_max * sizeof(T));

@@ -5,8 +5,8 @@
 namespace ketmap {
 
 template <class T> struct RadialTable {
-    const T *table; // [row, l, n]
-    int rows, n_l, n_max;
+    const T *table; // [row, l, n], or one of these for every channel
+    int n_tables, rows, n_l, n_max;
     double spacing, cutoff, width; // of the knots; of the cutoff function
 };
 

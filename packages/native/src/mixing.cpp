@@ -28,8 +28,8 @@ Tensor expand_mixed(Tensor vectors, Tensor starts, Tensor own, Tensor mixing, Te
         using T = decltype(zero);
         const char *op = "expand_mixed";
         const int64_t centers = own.size(0);
-        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
         const auto mix = mixing_of<T>(op, mixing);
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width, mix.n_types);
         const auto pairs = pairs_by_type<T>(op, vectors, starts, centers, mix.n_types);
         const int32_t *type = indices<int32_t>(op, "own", own, {centers}, -1, mix.n_types);
         Tensor c = empty(vectors, {centers, mix.n_channels, radial.n_l * radial.n_l, radial.n_max}, scalar_type<T>);
@@ -47,8 +47,8 @@ Tensor expand_mixed_vjp(Tensor grad, Tensor vectors, Tensor starts, Tensor mixin
         using T = decltype(zero);
         const char *op = "expand_mixed_vjp";
         const int64_t centers = grad.size(0);
-        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
         const auto mix = mixing_of<T>(op, mixing);
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width, mix.n_types);
         const auto pairs = pairs_by_type<T>(op, vectors, starts, centers, mix.n_types);
         const T *g = data<T>(op, "grad", grad, {centers, mix.n_channels, radial.n_l * radial.n_l, radial.n_max});
         Tensor result = empty(vectors, {vectors.size(0), 3}, scalar_type<T>);
@@ -66,8 +66,8 @@ Tensor mixing_vjp(Tensor grad, Tensor vectors, Tensor starts, Tensor own, Tensor
         using T = decltype(zero);
         const char *op = "mixing_vjp";
         const int64_t centers = grad.size(0);
-        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
         const auto mix = mixing_of<T>(op, mixing);
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width, mix.n_types);
         const auto pairs = pairs_by_type<T>(op, vectors, starts, centers, mix.n_types);
         const int32_t *type = indices<int32_t>(op, "own", own, {centers}, -1, mix.n_types);
         const T *g = data<T>(op, "grad", grad, {centers, mix.n_channels, radial.n_l * radial.n_l, radial.n_max});

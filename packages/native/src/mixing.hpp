@@ -115,7 +115,7 @@ template <class T> void expand_mixed(const ketmap::RadialTable<T> &table, const 
         hood.template functions<false>();
         mixer.expand(hood);
         T *out = c + i * center.rows * e.n_max;
-        mixer.mix({center.padded(out), 0, e.n_pad, e.n_pad}, e.channel_size(), own[i], self.data());
+        mixer.mix({center.padded(out), 0, e.n_pad, e.n_pad}, e.channel_size(), own[i], own[i] < 0 ? nullptr : self.of(own[i]));
         center.write(out);
     }
 }
@@ -169,7 +169,7 @@ template <class T> void mixing_weights_vjp(const ketmap::RadialTable<T> &table, 
             }
         for (int q = 0; own[i] >= 0 && q < mixing.n_channels; q++)
             for (int n = 0; n < e.n_max; n++)
-                out[own[i] * mixing.n_channels + q] += self[n] * G[int64_t(q) * e.channel_size() + n];
+                out[own[i] * mixing.n_channels + q] += self.of(own[i])[n] * G[int64_t(q) * e.channel_size() + n];
     }
 }
 

@@ -16,16 +16,17 @@ template <class T> struct Expansion {
     int l_max, n_max, n_pad, n_lm, n_channels;
     buffer<T> padded; // the table, when n had to be padded or it was not aligned
 
-    Expansion(const T *table, int rows, int n_l, int n_max, double spacing, double cutoff, double width, int n_channels)
+    Expansion(const T *table, int n_tables, int rows, int n_l, int n_max, double spacing, double cutoff, double width,
+              int n_channels)
         : harmonics(n_l - 1), ladder(n_l - 1), cutoff{T(cutoff), T(width)}, l_max(n_l - 1), n_max(n_max),
           n_pad(round_up(n_max, lanes<T>)), n_lm(n_l * n_l), n_channels(n_channels) {
         if (n_pad != n_max || !aligned(table)) {
-            padded.assign(size_t(rows) * n_l * n_pad, 0);
-            for (int64_t k = 0; k < int64_t(rows) * n_l; k++)
+            padded.assign(size_t(n_tables) * rows * n_l * n_pad, 0);
+            for (int64_t k = 0; k < int64_t(n_tables) * rows * n_l; k++)
                 std::memcpy(&padded[k * n_pad], table + k * n_max, n_max * sizeof(T));
             table = padded.data();
         }
-        radial = {table, rows, n_l, n_pad, T(1 / spacing), {}};
+        radial = {table, n_tables > 1 ? int64_t(rows) * n_l * n_pad : 0, rows, n_l, n_pad, T(1 / spacing), {}};
         for (int l = 0; l < n_l; l++)
             for (int j = 0; j < n_pad; j += lanes<T>)
                 radial.shares.insert(radial.shares.end(), {T(1) / T(l > 0 ? l : 1), T(l > 0)});
@@ -106,13 +107,16 @@ template <class T> struct Neighborhood {
         sloped = -1;
         typename Radial<T>::Weights weights;
         const size_t size = e.radial.size() * (Gradient ? 2 : 1);
+        int channel = 0; // of pair q
         for (int p = 0; p < n_pairs; p += lanes<T>) {
             e.harmonics.compute(load<T>(&x[p]), load<T>(&y[p]), load<T>(&z[p]), &Y[size_t(p) * e.n_lm]);
             V f, df;
             e.cutoff.compute(load<T>(&r[p]), f, df);
             e.radial.weights(load<T>(&r[p]), f, df, weights);
-            for (int q = p; q < n_pairs && q < p + lanes<T>; q++)
-                e.radial.template compute<Gradient>(weights, q - p, inverse[q], &R[q * size]);
+            for (int q = p; q < n_pairs && q < p + lanes<T>; q++) {
+                while (q >= begin[channel + 1]) channel++;
+                e.radial.template compute<Gradient>(weights, q - p, channel, inverse[q], &R[q * size]);
+            }
         }
     }
 

@@ -59,8 +59,8 @@ Tensor expand(Tensor vectors, Tensor starts, Tensor own, Tensor table, double sp
     return by_type(vectors, "expand", [&](auto zero) {
         using T = decltype(zero);
         const int64_t centers = own.size(0);
-        const auto radial = radial_table<T>("expand", table, spacing, cutoff, width);
         const auto pairs = pairs_of<T>("expand", vectors, starts, centers);
+        const auto radial = radial_table<T>("expand", table, spacing, cutoff, width, pairs.n_channels);
         const int32_t *channel = indices<int32_t>("expand", "own", own, {centers}, -1, pairs.n_channels);
         Tensor c = empty(vectors, {centers, pairs.n_channels, radial.n_l * radial.n_l, radial.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(c);
@@ -76,8 +76,8 @@ Tensor expand_vjp(Tensor grad, Tensor vectors, Tensor starts, Tensor table, doub
     return by_type(vectors, "expand_vjp", [&](auto zero) {
         using T = decltype(zero);
         const int64_t centers = grad.size(0);
-        const auto radial = radial_table<T>("expand_vjp", table, spacing, cutoff, width);
         const auto pairs = pairs_of<T>("expand_vjp", vectors, starts, centers);
+        const auto radial = radial_table<T>("expand_vjp", table, spacing, cutoff, width, pairs.n_channels);
         const T *g =
             data<T>("expand_vjp", "grad", grad, {centers, pairs.n_channels, radial.n_l * radial.n_l, radial.n_max});
         Tensor result = empty(vectors, {vectors.size(0), 3}, scalar_type<T>);
@@ -93,8 +93,8 @@ Tensor expand_jacobian(Tensor vectors, Tensor starts, Tensor own, Tensor table, 
     return by_type(vectors, "expand_jacobian", [&](auto zero) {
         using T = decltype(zero);
         const int64_t centers = own.size(0);
-        const auto radial = radial_table<T>("expand_jacobian", table, spacing, cutoff, width);
         const auto pairs = pairs_of<T>("expand_jacobian", vectors, starts, centers);
+        const auto radial = radial_table<T>("expand_jacobian", table, spacing, cutoff, width, pairs.n_channels);
         Tensor result = empty(vectors, {vectors.size(0), 3, radial.n_l * radial.n_l, radial.n_max}, scalar_type<T>);
         T *out = mutable_data<T>(result);
         parallel(centers, 16,
@@ -120,6 +120,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> soap_energy(Tensor positions, Tensor 
         Mixing<T> mix{nullptr, int(n_channels), int(n_channels)};
         if (mixing) mix = {data<T>(op, "mixing", *mixing, {-1, n_channels}), int(mixing->size(0)), int(n_channels)};
         const int64_t n_types = mix.n_types;
+        require(table.dim() != 4 || radial.n_tables == n_types, op, "'table' must have an entry for every channel");
         const int64_t *pair_starts = segments(op, starts, n * n_types, n_pairs);
         const int64_t *back = indices<int64_t>(op, "reverse", reverse, {n_pairs}, 0, n_pairs);
         const int32_t *place = indices<int32_t>(op, "rank", rank, {atoms}, 0, n),

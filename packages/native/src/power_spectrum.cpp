@@ -29,7 +29,7 @@ template <class T> Spectrum<T> spectrum_of(const char *op, const Tensor &c, cons
 
 template <class T> RadialTable<T> radial_of(const char *op, const Spectrum<T> &s, const Tensor &table, double spacing,
                                             double cutoff, double width) {
-    const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+    const auto radial = radial_table<T>(op, table, spacing, cutoff, width, s.n_channels);
     require(radial.n_l == s.n_l && radial.n_max == s.n_max, op, "'c' and 'table' must have the same l and n");
     return radial;
 }
@@ -58,7 +58,7 @@ Tensor power_spectrum_of_pairs(Tensor vectors, Tensor starts, Tensor own, Tensor
         using T = decltype(zero);
         const char *op = "power_spectrum_of_pairs";
         const int64_t centers = own.size(0), n_channels = channels(starts, centers);
-        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width, n_channels);
         const auto pairs = pairs_of<T>(op, vectors, starts, centers);
         Spectrum<T> s{nullptr, int(n_channels), radial.n_l, radial.n_max, nullptr};
         s.place = data<int64_t>(op, "place", place, {centers, s.pairs()});
@@ -168,7 +168,7 @@ Tensor expand_outer(Tensor left, Tensor vectors, Tensor starts, Tensor own, Tens
         const char *op = "expand_outer";
         const int64_t centers = own.size(0), n_channels = channels(starts, centers);
         const T *rows = data<T>(op, "left", left, {vectors.size(0), 3});
-        const auto radial = radial_table<T>(op, table, spacing, cutoff, width);
+        const auto radial = radial_table<T>(op, table, spacing, cutoff, width, n_channels);
         const auto pairs = pairs_of<T>(op, vectors, starts, centers);
         Tensor result =
             empty(vectors, {centers, n_channels, 3, 3, int64_t(radial.n_l) * radial.n_l, radial.n_max}, scalar_type<T>);

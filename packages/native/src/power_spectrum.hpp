@@ -86,7 +86,7 @@ template <class T> void spectrum_of_pairs(const ketmap::Spectrum<T> &s, const ke
         hood.template functions<false>();
         hood.coefficients(products.c.data());
         if (own[i] >= 0)
-            for (int n = 0; n < s.n_max; n++) products.c[own[i] * products.channel + n] += self[n];
+            for (int n = 0; n < s.n_max; n++) products.c[own[i] * products.channel + n] += self.of(own[i])[n];
         center_rows(products, i, p);
     }
     drain();

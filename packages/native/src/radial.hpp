@@ -43,6 +43,7 @@ template <class T> struct CutoffFunction {
 
 template <class T> struct Radial {
     const T *table = nullptr; // [row, l, n padded to the SIMD width]
+    int64_t step = 0;         // from the table of one channel to the next; 0: they share one
     int rows = 0, n_l = 0, n_pad = 0;
     T inverse_spacing = 0;
     std::vector<T> shares; // [vector of a row]: 1/l, 1; for l = 0: 1, 0
@@ -68,12 +69,12 @@ template <class T> struct Radial {
         }
     }
 
-    // Of one pair, vector by vector of [l][n]: f R_l(r), and if Slope, after it K_l = (f R_l)'/l - f R_l/r (for l = 0
+    // Of one pair of `channel`, vector by vector of [l][n]: f R_l(r), and if Slope, after it K_l = (f R_l)'/l - f R_l/r (for l = 0
     // the derivative itself)
-    template <bool Slope> void compute(const Weights &weights, int lane, T inverse_r, T *R) const {
+    template <bool Slope> void compute(const Weights &weights, int lane, int channel, T inverse_r, T *R) const {
         using V = vec_t<T>;
         const int row_size = size(); // copies of the members: stores to R may not change them
-        const T *row = table + int64_t(weights.first[lane]) * row_size, *share = shares.data();
+        const T *row = table + channel * step + int64_t(weights.first[lane]) * row_size, *share = shares.data();
         V w[6], d[6];
         unrolled<6>([&](auto k) {
             w[k] = broadcast<T>(weights.value[k][lane]);

@@ -57,8 +57,8 @@ def soap_energy(
 
 def _shapes(positions, cells, system, rank, centers, *rest):
     table, quadratic, diagonal = rest[5], rest[11], rest[12]
-    n, n_channels = centers.shape[0], quadratic.shape[2] // table.shape[2]
-    features = (n, n_channels, *table.shape[1:]) if diagonal else (0,)
+    n, n_channels = centers.shape[0], quadratic.shape[2] // table.shape[-1]
+    features = (n, n_channels, *table.shape[-2:]) if diagonal else (0,)
     shapes = ((n,), positions.shape, cells.shape, features)
     return tuple(positions.new_empty(shape) for shape in shapes)
 

@@ -17,7 +17,8 @@ def expand(vectors, starts, own, table, spacing: float, cutoff: float, width: fl
     :param starts: segments of :func:`group`, int64 ``[centre * channel + 1]``
     :param own: channel of each centre's own type, -1 if none, int32 ``[centre]``
     :param table: coefficients ``[row, l, n]`` of uniform quintic B-splines:
-        R_nl(r) = Σ_{k=0..5} B_k(t) table[i + k, l, n] with i = ⌊r / spacing⌋, t = r / spacing - i
+        R_nl(r) = Σ_{k=0..5} B_k(t) table[i + k, l, n] with i = ⌊r / spacing⌋, t = r / spacing - i; or one such table
+        for every channel, ``[channel, row, l, n]``
     :param spacing: distance of the knots, Å
     :param cutoff: cutoff radius, Å
     :param width: width of the shifted cosine, Å; zero makes a step
@@ -70,11 +71,11 @@ def _backward_vjp(ctx, grad_grad):
 
 def _expand_shapes(vectors, starts, own, table, *numbers):
     n_channels = (starts.shape[0] - 1) // max(own.shape[0], 1)
-    return vectors.new_empty(own.shape[0], n_channels, table.shape[1] ** 2, table.shape[2])
+    return vectors.new_empty(own.shape[0], n_channels, table.shape[-2] ** 2, table.shape[-1])
 
 
 def _jacobian_shapes(vectors, starts, own, table, *numbers):
-    return vectors.new_empty(vectors.shape[0], 3, table.shape[1] ** 2, table.shape[2])
+    return vectors.new_empty(vectors.shape[0], 3, table.shape[-2] ** 2, table.shape[-1])
 
 
 if hasattr(torch.ops.ketmap, "expand"):

@@ -98,7 +98,7 @@ def _backward_mixing_vjp(ctx, grad_grad):
 
 
 def _shapes(vectors, starts, own, mixing, table, *numbers):
-    return vectors.new_empty(own.shape[0], mixing.shape[1], table.shape[1] ** 2, table.shape[2])
+    return vectors.new_empty(own.shape[0], mixing.shape[1], table.shape[-2] ** 2, table.shape[-1])
 
 
 if hasattr(torch.ops.ketmap, "expand_mixed"):

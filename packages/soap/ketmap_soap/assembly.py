@@ -175,12 +175,10 @@ class Assembly:
         vectors, starts, own = environments.vectors, environments.starts, environments.own
         return power_spectrum_of_pairs(vectors, starts, own, *self.spline, weight, self.place, len(self.rows.centers))
 
-    @property
+    @functools.cached_property
     def spline(self) -> tuple[torch.Tensor, float, float, float]:
         """What operators need to know of the radial functions and the cutoff."""
-        expansion = self.expansion
-        table = expansion.table_like(self.environments.vectors)
-        return table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width
+        return self.expansion.radial(self.environments)
 
     def _gradient(self, name: str, coefficients: torch.Tensor):  # -> dense array, labels of its components
         environments = self.environments

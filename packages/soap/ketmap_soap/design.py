@@ -41,8 +41,7 @@ def design(
     """Design rows of the systems of ``batch``; their derivatives where asked for."""
     check_types(batch, types)
     environments = expansion.environments(batch, types=types)
-    table = expansion.table_like(environments.vectors)
-    spline = (table, expansion.spacing, expansion.cutoff.radius, expansion.cutoff.width)
+    spline = expansion.radial(environments)
     c = expansion.coefficients(environments, batch).detach()
     directions = [c[:, :, None] / 2]  # p is quadratic: its derivative along c/2 is p itself
     if strain:

@@ -99,7 +99,7 @@ def moved_sums(
 ) -> torch.Tensor:  # -> [atom, xyz, kind, feature]
     """∂/∂r of the sums of the power spectra over the centres of each kind, as unique features."""
     mixing = expansion.mixing(environments).detach()
-    table = expansion.table_like(environments.vectors)
+    table = expansion.radial(environments)[0]
     n_kinds = len(environments.types)
     sums = c.new_zeros(batch.n_atoms, 3, n_kinds, n_features)
     around = PositionRows.of(merged(environments), batch, slice(0, len(environments)), 0)

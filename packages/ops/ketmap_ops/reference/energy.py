@@ -16,7 +16,7 @@ def soap_energy(
         raise ValueError(
             f"ketmap::soap_energy: every atom must be a centre; got {n_centers} centres of {n_atoms} atoms"
         )
-    n_l, n_max = table.shape[1:]
+    n_l, n_max = table.shape[-2:]
     n_channels = quadratic.shape[2] // n_max
     counts = starts[1:] - starts[:-1]
     n_types = n_channels if mixing is None else mixing.shape[0]

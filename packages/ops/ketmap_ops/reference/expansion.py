@@ -24,11 +24,13 @@ def bspline_weights(t: torch.Tensor) -> torch.Tensor:
     )
 
 
-def radial(r: torch.Tensor, table: torch.Tensor, spacing: float) -> torch.Tensor:
-    """R_nl(r) from the spline table.  # [pair], [row, l, n] -> [pair, l, n]"""
+def radial(r: torch.Tensor, table: torch.Tensor, spacing: float, channel=None) -> torch.Tensor:
+    """R_nl(r) from the table [row, l, n], or from that of each pair's channel.  # [pair] -> [pair, l, n]"""
     x = r / spacing
-    i = x.detach().floor().clamp(0, table.shape[0] - 6).to(torch.int64)
+    i = x.detach().floor().clamp(0, table.shape[-3] - 6).to(torch.int64)
     weights = bspline_weights(x - i)  # -> [pair, 6]
+    if table.ndim == 4:  # one table after the other
+        i, table = i + channel * table.shape[1], table.flatten(0, 1)
     rows = table[i[:, None] + torch.arange(6, device=r.device)]  # -> [pair, 6, l, n]
     return torch.einsum("pk,pkln->pln", weights, rows)
 
@@ -50,14 +52,27 @@ def directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return r, torch.where(square[:, None] > 0, vectors / safe[:, None], 0.0)
 
 
-def pair_terms(vectors, table, spacing, cutoff, width):
+def pair_channels(starts: torch.Tensor, n_channels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Segment, and channel, of each pair.  # -> int64 [pair], int64 [pair]"""
+    every = torch.arange(starts.shape[0] - 1, device=starts.device)
+    segment = torch.repeat_interleave(every, starts[1:] - starts[:-1])
+    return segment, segment % max(n_channels, 1)
+
+
+def self_density(table: torch.Tensor, spacing: float, center_weight: float, own: torch.Tensor) -> torch.Tensor:
+    """What centres of channels ``own`` add to their own.  # [centre] -> [centre, n]"""
+    r = torch.zeros(own.shape[0], dtype=table.dtype, device=table.device)
+    return radial(r, table, spacing, own.long())[:, 0] * (center_weight / math.sqrt(4 * math.pi))
+
+
+def pair_terms(vectors, table, spacing, cutoff, width, channel=None):
     """f_c(r) R_nl(r) Y_lm(r̂) of each pair.  # [pair, 3] -> [pair, lm, n]"""
     from sphericart.torch import SolidHarmonics
 
-    l_max = table.shape[1] - 1
+    l_max = table.shape[-2] - 1
     r, unit = directions(vectors)
     harmonics = SolidHarmonics(l_max).compute(unit)  # -> [pair, lm]
-    functions = radial(r, table, spacing) * cutoff_function(r, cutoff, width)[:, None, None]  # -> [pair, l, n]
+    functions = radial(r, table, spacing, channel) * cutoff_function(r, cutoff, width)[:, None, None]  # -> [pair, l, n]
     degree = torch.tensor([l for l in range(l_max + 1) for _ in range(2 * l + 1)], device=r.device)
     return harmonics[:, :, None] * functions[:, degree, :]
 
@@ -65,37 +80,40 @@ def pair_terms(vectors, table, spacing, cutoff, width):
 def expand(vectors, starts, own, table, spacing, cutoff, width, center_weight):
     n_centers = own.shape[0]
     n_channels = (starts.shape[0] - 1) // max(n_centers, 1)
-    n_lm = table.shape[1] ** 2
-    counts = starts[1:] - starts[:-1]
-    group = torch.repeat_interleave(torch.arange(counts.shape[0], device=vectors.device), counts)
-    c = vectors.new_zeros(counts.shape[0], n_lm, table.shape[2])
-    c = c.index_add(0, group, pair_terms(vectors, table, spacing, cutoff, width))
-    c = c.reshape(n_centers, n_channels, n_lm, table.shape[2])
+    n_l, n = table.shape[-2:]
+    segment, channel = pair_channels(starts, n_channels)
+    c = vectors.new_zeros(starts.shape[0] - 1, n_l**2, n)
+    c = c.index_add(0, segment, pair_terms(vectors, table, spacing, cutoff, width, channel))
+    c = c.reshape(n_centers, n_channels, n_l**2, n)
     if center_weight != 0:
-        self_value = radial(vectors.new_zeros(1), table, spacing)[0, 0] * (center_weight / math.sqrt(4 * math.pi))
         known = (own >= 0).nonzero()[:, 0]
         place = torch.zeros_like(c)
-        place[known, own[known].long(), 0, :] = self_value
+        place[known, own[known].long(), 0, :] = self_density(table, spacing, center_weight, own[known])
         c = c + place
     return c
 
 
 def expand_vjp(grad, vectors, starts, table, spacing, cutoff, width):
-    counts = starts[1:] - starts[:-1]
-    group = torch.repeat_interleave(torch.arange(counts.shape[0], device=vectors.device), counts)
-    per_pair = grad.reshape(counts.shape[0], *grad.shape[2:])[group]  # -> [pair, lm, n]
+    segment, channel = pair_channels(starts, grad.shape[1])
+    per_pair = grad.flatten(0, 1)[segment]  # -> [pair, lm, n]
     with torch.enable_grad():
         # gradients flow on to vectors and grad where they are asked for
         v = vectors if vectors.requires_grad else vectors.detach().requires_grad_()
-        total = (per_pair * pair_terms(v, table, spacing, cutoff, width)).sum()
+        total = (per_pair * pair_terms(v, table, spacing, cutoff, width, channel)).sum()
         (result,) = torch.autograd.grad(total, v, create_graph=vectors.requires_grad or grad.requires_grad)
     return result
 
 
 def expand_jacobian(vectors, starts, own, table, spacing, cutoff, width):
+    _, channel = pair_channels(starts, (starts.shape[0] - 1) // max(own.shape[0], 1))
+    return pair_jacobian(vectors, table, spacing, cutoff, width, channel)
+
+
+def pair_jacobian(vectors, table, spacing, cutoff, width, channel=None):
+    """Derivative of each pair's term by its vector.  # [pair, 3] -> [pair, 3, lm, n]"""
     with torch.enable_grad():
         v = vectors.detach().requires_grad_()
-        terms = pair_terms(v, table, spacing, cutoff, width)  # -> [pair, lm, n]
+        terms = pair_terms(v, table, spacing, cutoff, width, channel)  # -> [pair, lm, n]
         # pairs are independent: one backward pass per (lm, n) serves them all
         columns = [
             torch.autograd.grad(terms[:, lm, n].sum(), v, retain_graph=True)[0]

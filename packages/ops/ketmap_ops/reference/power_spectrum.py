@@ -153,7 +153,7 @@ def power_spectrum_positions(
     n_atoms = int(atoms.max()) + 1 if len(atoms) else 1
     row = torch.empty_like(sample)
     row[torch.argsort(sample * n_atoms + atoms)] = torch.arange(len(sample), device=c.device)
-    output = c.new_empty(int(row_starts[-1]), 3, table.shape[1], table.shape[2], table.shape[2])
+    output = c.new_empty(int(row_starts[-1]), 3, table.shape[-2], table.shape[-1], table.shape[-1])
     for part in torch.arange(len(sample), device=c.device).split(1024):
         dc = c.new_zeros(len(part), n_channels, *jacobian.shape[1:])
         entries = torch.nonzero(source[part] < len(slot))[:, 0]
@@ -215,7 +215,7 @@ def power_spectrum_design(c, vectors, starts, neighbors, centers, own, table, sp
     rows = power_spectrum_positions(
         c, vectors, starts, neighbors, centers, table, spacing, cutoff, width, place, row_starts
     )
-    columns, weight = packing(n_channels, table.shape[1], table.shape[2])
+    columns, weight = packing(n_channels, table.shape[-2], table.shape[-1])
     dense = c.new_zeros(n_centers * n_channels * n_ab, *rows.shape[1:])
     kind = own[sample // n_ab].long()
     dense.index_add_(0, (atom * n_channels + kind) * n_ab + sample % n_ab, rows)
