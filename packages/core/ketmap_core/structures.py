@@ -1,6 +1,6 @@
 """Structures in: whatever holds atoms becomes one :class:`Batch` of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,28 @@ class Batch:
     def n_atoms(self) -> int:
         """Number of atoms in all systems."""
         return len(self.types)
+
+    def cut(self, first: int, last: int) -> "Batch":
+        """The systems ``first`` … ``last`` − 1, without copying."""
+        begin, end = int(self.starts[first]), int(self.starts[last])
+        return Batch(
+            positions=self.positions[begin:end],
+            cells=self.cells[first:last],
+            pbc=self.pbc[first:last],
+            types=self.types[begin:end],
+            system=self.system[begin:end] - first,
+            starts=self.starts[first : last + 1] - begin,
+            is_torch=self.is_torch,
+        )
+
+    def parts(self, n_atoms: int) -> Iterator["Batch"]:
+        """Pieces of whole systems with about ``n_atoms`` atoms: what is made of one at a time needs memory that does
+        not grow with the number of systems."""
+        starts, first = self.starts.tolist(), 0
+        for last in range(1, len(self) + 1):
+            if last == len(self) or starts[last + 1] - starts[first] > n_atoms:
+                yield self.cut(first, last)
+                first = last
 
 
 def as_batch(systems: Any) -> Batch:

@@ -3,6 +3,7 @@
 from .basis import Basis, Explicit, LaplacianEigenstate, TensorProduct
 from .by_pair import SphericalExpansionByPair
 from .calculator import SphericalExpansion
+from .contraction import Contracted, contracted_basis, density_norms, pca_contraction, smooth_contraction
 from .cutoff import Cutoff, ShiftedCosine, Step
 from .density import Density, DiracDelta, Gaussian
 from .environments import Environments
@@ -14,6 +15,7 @@ from .species import AlchemicalChannels, Species
 __all__ = [
     "AlchemicalChannels",
     "Basis",
+    "Contracted",
     "Cutoff",
     "Density",
     "DiracDelta",
@@ -34,4 +36,8 @@ __all__ = [
     "Step",
     "TensorProduct",
     "Willatt2018",
+    "contracted_basis",
+    "density_norms",
+    "pca_contraction",
+    "smooth_contraction",
 ]

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from ketmap_core import Batch, UnknownTypesError
 
-from .rows import cut
 from .scores import Deviation, Errors
 from .targets import Targets
 
@@ -53,11 +52,7 @@ class BaselinedPotential:
 
     def parts(self, batch: Batch) -> Iterator[Batch]:
         """The batch in pieces of some thousand atoms: memory does not grow with the number of systems."""
-        starts, first = batch.starts.tolist(), 0
-        for last in range(1, len(batch) + 1):
-            if last == len(batch) or starts[last + 1] - starts[first] > ATOMS:
-                yield cut(batch, first, last)
-                first = last
+        return batch.parts(ATOMS)
 
     def invariants(self, batch: Batch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Diagonal invariants [atom, k] and types [atom], some systems at a time."""

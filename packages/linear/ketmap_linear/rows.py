@@ -16,20 +16,6 @@ SYMMETRIC = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))  # components of a 
 WEIGHTS = {"energy": 1.0, "forces": 1.0, "stress": 1.0}
 
 
-def cut(batch: Batch, first: int, last: int) -> Batch:
-    """The systems first … last − 1 of a batch, without copying."""
-    begin, end = int(batch.starts[first]), int(batch.starts[last])
-    return Batch(
-        positions=batch.positions[begin:end],
-        cells=batch.cells[first:last],
-        pbc=batch.pbc[first:last],
-        types=batch.types[begin:end],
-        system=batch.system[begin:end] - first,
-        starts=batch.starts[first : last + 1] - begin,
-        is_torch=batch.is_torch,
-    )
-
-
 @dataclass(frozen=True)
 class DesignRows:
     """Rows of the design matrix of a representation, made again whenever they are gone through.
@@ -99,7 +85,7 @@ class DesignRows:
             yield self._rows(first, last, factors)
 
     def _rows(self, first: int, last: int, factors: dict[str, float]) -> Rows:
-        batch, targets = cut(self.batch, first, last), self.targets
+        batch, targets = self.batch.cut(first, last), self.targets
         gradients = [g for g, t in (("positions", "forces"), ("strain", "stress")) if t in factors]
         design = self.representation.design(batch, self.types, gradients=gradients)
         n = self.n_features
