@@ -1,10 +1,14 @@
 """The coupled product: its definition, derivatives of any order, native against reference."""
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
-from ketmap_ops.cg_product import CgPaths, Factor, Path, cg_product, outer_runs
+from ketmap_ops.cg_product import CgPaths, Factor, Path, cg_product, cg_product_vjp, outer_runs
+from ketmap_ops.library import backend
 from ketmap_ops.reference import cg_product as reference
 
 COUPLINGS = [(0, 1, (1,)), (1, 2, (1, 2, 3)), (2, 2, (0, 2, 4)), (3, 1, (2,))]
@@ -136,3 +140,140 @@ def test_bad_arguments():
         CgPaths(x.factors[:1], x.paths[:1], [(0, 1, 16)])
     with pytest.raises(ValueError, match="a path to λ = 1 fills a block of λ = 2"):
         CgPaths(x.factors[:1], x.paths[:1], [(0, 2, 15)])
+
+
+needs_native = pytest.mark.skipif(not backend().startswith("native"), reason=f"no native kernels: {backend()}")
+SIZES = [(3, 5), (1, 1), (4, 4), (8, 8), (2, 16), (5, 40), (16, 3)]
+
+
+@needs_native
+@pytest.mark.parametrize(("n_1", "n_2"), SIZES)
+def test_native_and_reference_agree(n_1, n_2):
+    x = case(n_1=n_1, n_2=n_2, n_rows=9)
+    *tables, size = operator_arguments(x)
+    found = torch.ops.ketmap.cg_product(x.a, x.b, *tables, size)
+    torch.testing.assert_close(found, reference.cg_product(x.a, x.b, *tables, size), rtol=1e-12, atol=1e-12)
+    grad = torch.randn(size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for mine, expected in zip(
+        torch.ops.ketmap.cg_product_vjp(grad, x.a, x.b, *tables),
+        reference.cg_product_vjp(grad, x.a, x.b, *tables),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-11)
+
+
+@needs_native
+@pytest.mark.parametrize(("n_1", "n_2"), SIZES[:3])
+def test_float32(n_1, n_2):
+    double, single = (case(n_1=n_1, n_2=n_2, dtype=dtype) for dtype in (torch.float64, torch.float32))
+    found, expected = (cg_product(x.a, x.b, x.products, x.place) for x in (single, double))
+    for mine, other in zip(found, expected, strict=True):
+        assert mine.dtype == torch.float32
+        torch.testing.assert_close(mine.double(), other, rtol=2e-5, atol=2e-5)
+    *tables, size = operator_arguments(single)
+    for mine, other in zip(
+        cg_product_vjp(torch.ones(size), single.a, single.b, *tables),
+        reference.cg_product_vjp(torch.ones(size), single.a, single.b, *tables),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other, rtol=2e-4, atol=2e-4)
+
+
+@needs_native
+def test_any_number_of_threads_gives_the_same_bits():
+    x, threads = case(n_1=4, n_2=8, n_rows=400), torch.get_num_threads()
+    *tables, size = operator_arguments(x)
+    grad, results = torch.linspace(-1, 1, size, dtype=torch.float64), []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            both = torch.ops.ketmap.cg_product_vjp(grad, x.a, x.b, *tables)
+            results.append((torch.ops.ketmap.cg_product(x.a, x.b, *tables, size), *both))
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@needs_native
+def test_streamed_results_are_the_same():
+    """More than caches hold is stored past them."""
+    x = case(n_1=8, n_2=8, n_rows=3000)
+    found = cg_product(x.a, x.b, x.products, x.place)
+    assert sum(block.numel() for block in found) > 2**20
+    again = cg_product(x.a[:5], x.b[:5], x.products)
+    for block, few, (group, *_) in zip(found, again, x.blocks, strict=True):
+        rows = x.place[:5, group]
+        assert torch.equal(block[rows[rows >= 0]], few[rows >= 0])
+
+
+@needs_native
+def test_operators_keep_torchs_rules():
+    x = case(n_1=2, n_2=2, n_rows=3)
+    *tables, size = operator_arguments(x)
+    a, b, grad = x.a.requires_grad_(), x.b.requires_grad_(), torch.randn(size, dtype=torch.float64, requires_grad=True)
+    torch.library.opcheck(torch.ops.ketmap.cg_product, (a, b, *tables, size))
+    torch.library.opcheck(torch.ops.ketmap.cg_product_vjp, (grad, a, b, *tables))
+
+
+INSTRUCTION_SET = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from ketmap_ops.library import backend
+from test_cg_product import SIZES, case, operator_arguments
+results = []
+for n_1, n_2 in SIZES:
+    x = case(n_1, n_2)
+    *tables, size = operator_arguments(x)
+    results.append(torch.ops.ketmap.cg_product(x.a, x.b, *tables, size))
+    results += torch.ops.ketmap.cg_product_vjp(results[-1], x.a, x.b, *tables)
+torch.save([backend(), results], sys.argv[2])
+"""
+
+
+@needs_native
+@pytest.mark.parametrize("name", ["generic", "avx2", "avx512"])
+def test_instruction_sets_agree(name, tmp_path):
+    file = tmp_path / "results.pt"
+    command = [sys.executable, "-c", INSTRUCTION_SET, os.path.dirname(__file__), str(file)]
+    run = subprocess.run(command, env={**os.environ, "KETMAP_ISA": name}, capture_output=True, text=True)
+    if run.returncode and f"KETMAP_ISA is '{name}', but this machine serves" in run.stderr:
+        pytest.skip(f"this machine has no {name}")
+    assert run.returncode == 0, run.stderr
+    used, results = torch.load(file, weights_only=True)
+    assert used == f"native ({name})"
+    expected = []
+    for n_1, n_2 in SIZES:
+        x = case(n_1, n_2)
+        *tables, size = operator_arguments(x)
+        expected.append(reference.cg_product(x.a, x.b, *tables, size))
+        expected += reference.cg_product_vjp(expected[-1], x.a, x.b, *tables)
+    for found, wanted in zip(results, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-11)
+
+
+@needs_native
+@pytest.mark.parametrize(
+    ("table", "column", "by", "message"),
+    [
+        (0, 0, 10**6, "'factors' must lie within the rows"),
+        (0, 6, 10**6, "'factors' must name runs"),
+        (0, 8, 1, "the size of a factor must be that of its runs"),
+        (1, 2, -(10**6), "'runs' must be columns and counts"),
+        (2, 1, -(10**6), "'paths' must name entries and blocks"),
+        (2, 5, 1, "'paths' must lie within their blocks"),
+        (2, 0, 10**6, "'paths' must ascend by factor"),
+        (3, 0, 5, "'place' must have a column for the group of every block"),
+        (3, 2, 10**6, "'bases' must leave room"),
+        (4, 0, 99, "'entries' must be components of their l1, l2 and λ"),
+        (6, 0, 10**6, "'place' must be in"),
+    ],
+)
+def test_bad_tables_are_named(table, column, by, message):
+    """The native operator reads and writes where the tables say, so it checks them."""
+    x = case()
+    *tables, size = operator_arguments(x)
+    tables[table] = tables[table].clone()
+    tables[table][..., column] += by
+    with pytest.raises(RuntimeError, match=message):
+        torch.ops.ketmap.cg_product(x.a, x.b, *tables, size)

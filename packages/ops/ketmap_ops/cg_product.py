@@ -145,3 +145,44 @@ def cg_product(
 
 def _serves(a: torch.Tensor) -> bool:
     return native(a) and hasattr(torch.ops.ketmap, "cg_product")
+
+
+def cg_product_vjp(grad: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *tables) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients with respect to both operands from ``grad``, the one with respect to all blocks one after the other.
+
+    :param tables: those of :meth:`CgPaths.tables`, the places of rows, and where each block begins.
+    """
+    road = torch.ops.ketmap.cg_product_vjp if _serves(a) else reference.cg_product_vjp
+    return road(grad.contiguous(), a.contiguous(), b.contiguous(), *tables)
+
+
+def _setup(ctx, inputs, output):
+    a, b, *tables, ctx.size = inputs
+    ctx.save_for_backward(a, b, *tables)
+
+
+def _backward(ctx, grad):
+    a, b, *tables = ctx.saved_tensors
+    return *cg_product_vjp(grad, a, b, *tables), *[None] * 9
+
+
+def _setup_vjp(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward_vjp(ctx, to_a, to_b):
+    # F(a, b, g) is trilinear, and what comes here is the derivative of F(to_a, b, g) + F(a, to_b, g)
+    grad, a, b, *tables = ctx.saved_tensors
+    to_a, to_b = to_a.contiguous(), to_b.contiguous()
+    size = grad.numel()
+    to_grad = torch.ops.ketmap.cg_product(to_a, b, *tables, size) + torch.ops.ketmap.cg_product(a, to_b, *tables, size)
+    return to_grad, *cg_product_vjp(grad, to_a, to_b, *tables), *[None] * 8
+
+
+if hasattr(torch.ops.ketmap, "cg_product"):
+    torch.library.register_autograd("ketmap::cg_product", _backward, setup_context=_setup)
+    torch.library.register_autograd("ketmap::cg_product_vjp", _backward_vjp, setup_context=_setup_vjp)
+    torch.library.register_fake("ketmap::cg_product", lambda a, *rest: a.new_empty(rest[-1]))
+    torch.library.register_fake(
+        "ketmap::cg_product_vjp", lambda grad, a, b, *rest: (torch.empty_like(a), torch.empty_like(b))
+    )
