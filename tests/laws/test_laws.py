@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
+from ketmap_cg import Nice
 from ketmap_density import (
     AlchemicalChannels,
     Cutoff,
@@ -31,7 +32,7 @@ from ketmap_descriptors import (
 )
 from ketmap_linear import Model, Ridge
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
-from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
+from ketmap_soap import SoapBispectrum, SoapPowerSpectrum, SoapRadialSpectrum
 from ketmap_testing import LAWS, MODEL_LAWS, check_calculator, check_model, default_systems
 
 SMOOTH = ShiftedCosine(0.5)
@@ -44,6 +45,12 @@ def hypers(radius=3.5, smoothing=SMOOTH, width=0.4, max_angular=3, max_radial=2,
         "density": Gaussian(width, center_atom_weight=own),
         "basis": TensorProduct(max_angular=max_angular, radial=Gto(max_radial=max_radial)),
     }
+
+
+def rattled(atoms, seed):
+    moved = atoms.copy()
+    moved.rattle(0.1, seed=seed)
+    return moved
 
 
 CHANNELS = AlchemicalChannels((1, 6, 8), [[0.3, -1.1], [0.8, 0.4], [-0.2, 0.9]])
@@ -77,6 +84,11 @@ CALCULATORS = {
     "long-range field": LodeSphericalExpansion(
         density=SmearedPowerLaw(smearing=1.0, exponent=[1, 6]), basis=TensorProduct(2, Gto(max_radial=1, radius=2.0))
     ),
+    "bispectrum": SoapBispectrum(**hypers(max_angular=2, max_radial=0)),
+    "NICE": Nice(
+        SphericalExpansion(**hypers(max_angular=2, max_radial=1)),
+        contraction={"max_order": 3, "n_candidates": 30, "n_components": 6, "symmetries": [(0, 1), (1, -1)]},
+    ).fit([rattled(atoms, seed) for atoms in default_systems() for seed in range(8)]),
     "composition": AtomicComposition(per_system=False),
     "composition of systems": AtomicComposition(per_system=True),
     "neighbor list": NeighborList(cutoff=3.1, full_neighbor_list=True, self_pairs=True),

@@ -7,7 +7,7 @@ how weakly the least visible motion is felt (Pozdnyakov, Zhang, Ortner, Csányi,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from ase import Atoms
@@ -17,6 +17,8 @@ from .twins import Twins, known_twins
 
 #: twins nearer than this, in typical distances, are the same to the representation
 RESOLUTION = 1e-8
+#: distances smaller than this fraction of the largest typical distance of any twins are rounding
+NOISE = 1e-13
 #: singular values smaller than this fraction of the largest are zero
 RANK = 1e-7
 
@@ -89,8 +91,12 @@ def score_card(calculator, twins: Sequence[Twins] | None = None, *, seed: int = 
     The Jacobian of a structure with a mirror plane, or of one that lies in a plane, never has full rank for true
     scalars: motions across the plane change them in second order only.
     """
-    name = type(calculator).__name__
-    return ScoreCard(name, [_score(calculator, pair, seed) for pair in (known_twins() if twins is None else twins)])
+    scores = [_score(calculator, pair, seed) for pair in (known_twins() if twins is None else twins)]
+    noise = NOISE * max((score.typical for score in scores), default=0.0)
+    for i, score in enumerate(scores):  # features that vanish for all such structures are rounding
+        if score.distance * score.typical <= noise:
+            scores[i] = replace(score, distance=0.0)
+    return ScoreCard(type(calculator).__name__, scores)
 
 
 def _score(calculator, pair: Twins, seed: int) -> Score:

@@ -10,6 +10,7 @@ from .errors import (
     CoincidentAtomsWarning,
     FileFormatError,
     KetmapError,
+    NotFittedError,
     UnknownTypesError,
     unknown_name,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "FileFormatError",
     "KetmapError",
     "LazyTensor",
+    "NotFittedError",
     "Pairs",
     "Report",
     "TensorFolder",

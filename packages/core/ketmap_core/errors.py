@@ -20,6 +20,10 @@ class UnknownTypesError(KetmapError, ValueError):
     """Atomic types that a model has never seen."""
 
 
+class NotFittedError(KetmapError, RuntimeError):
+    """Something is asked for that is only known after ``fit``."""
+
+
 class FileFormatError(KetmapError, ValueError):
     """A file that is cut, foreign, or made by a newer version."""
 

@@ -4,6 +4,7 @@ TensorMaps are ``.mts`` files of metatensor. Everything else is an *archive*: a 
 a ``manifest.json`` that names format, format version and package versions. Nothing is ever unpickled.
 """
 
+import importlib
 import io
 import json
 import os
@@ -160,6 +161,21 @@ def explained(path: str | Path, what: str) -> Iterator[None]:
             start = file.read(4)
         reason = "is cut or damaged" if start[:2] == b"PK" else "is empty" if not start else f"is no {what}"
         raise FileFormatError(f"'{path}' {reason} ({error}); write it again or take a copy") from error
+
+
+def ketmap_class(path: str | Path, module: str, name: str, what: str) -> type:
+    """The class of ketmap that a file names; a file must not make anything else be imported.
+
+    :param what: what the class is, the argument that takes it instead: ``"representation"``.
+    :raises FileFormatError: for classes of other packages.
+    """
+    package = module.partition(".")[0]
+    if not package.startswith("ketmap_"):
+        raise FileFormatError(
+            f"'{path}' needs the {what} {name} of {package}, which is no part of ketmap; "
+            f"give its class: load(path, {what}=...)"
+        )
+    return getattr(importlib.import_module(package), name)
 
 
 def must_be_mts(path: str | Path) -> None:

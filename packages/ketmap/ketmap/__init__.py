@@ -44,7 +44,11 @@ _PLACES = {
         *("contracted_basis", "density_norms", "pca_contraction", "smooth_contraction"),
     ),
     "ketmap_lode": ("LodeSphericalExpansion", "SmearedPowerLaw"),
-    "ketmap_soap": ("SoapPowerSpectrum", "SoapRadialSpectrum"),
+    "ketmap_cg": (
+        *("ClebschGordanProduct", "Contraction", "DensityCorrelations", "EquivariantPowerSpectrum"),
+        *("EquivariantPowerSpectrumByPair", "Nice", "PowerSpectrum"),
+    ),
+    "ketmap_soap": ("SoapBispectrum", "SoapPowerSpectrum", "SoapRadialSpectrum"),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),
     "ketmap_descriptors": (
         *("G1", "G2", "G3", "G4", "G5"),
@@ -54,7 +58,7 @@ _PLACES = {
     "ketmap_linear": ("Model", "Ridge", "load"),
     "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
 }
-_MODULES = ("analysis", "basis", "cutoff", "density", "descriptors")
+_MODULES = ("analysis", "basis", "clebsch_gordan", "cutoff", "density", "descriptors")
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __version__ = "0.1.0"

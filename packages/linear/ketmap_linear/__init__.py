@@ -1,6 +1,8 @@
 """Linear models: features to energies, forces and stress."""
 
-from .model import Model, NotFittedError
+from ketmap_core import NotFittedError
+
+from .model import Model
 from .potential import Evaluation
 from .ridge import MemoryLimitError, Ridge, Solution
 from .scores import Deviation, Errors

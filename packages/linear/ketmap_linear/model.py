@@ -11,7 +11,7 @@ import torch
 from ketmap_core import (
     Batch,
     CoincidentAtomsError,
-    KetmapError,
+    NotFittedError,
     as_batch,
     coincident,
     find_pairs,
@@ -30,10 +30,6 @@ from .targets import Target, read_targets
 
 UNITS = {"energy": "eV", "length": "Å"}
 NEAR = 0.1  # Å, within which atoms at one point are looked for
-
-
-class NotFittedError(KetmapError, RuntimeError):
-    """A model is asked for something that it only knows after ``fit``."""
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,11 @@ environments.
 hyper-parameters, composition, units, and how the model was made. Nothing in it is executed or unpickled.
 """
 
-import importlib
 import json
 from pathlib import Path
-from typing import Any
 
-from ketmap_core import FileFormatError, load_archive, save_archive
-from ketmap_core.files import pack_tensor, unpack_tensor
+from ketmap_core import load_archive, save_archive
+from ketmap_core.files import ketmap_class, pack_tensor, unpack_tensor
 
 from .leverage import Leverage
 from .model import Fitted, Model
@@ -59,9 +57,10 @@ def load(path: str | Path, representation: type | None = None) -> Model:
     """
     members = load_archive(path, kind=KIND, version=VERSION)
     description = json.loads(members[DESCRIPTION])
-    kind = representation or _known_class(path, **description["representation"])
+    given = description["representation"]
+    kind = representation or ketmap_class(path, given["module"], given["class"], "representation")
     model = Model(
-        kind.from_dict(description["representation"]["hypers"]),
+        kind.from_dict(given["hypers"]),
         Ridge(**description["regressor"]["hypers"]),
         units=description["units"],
     )
@@ -75,15 +74,3 @@ def load(path: str | Path, representation: type | None = None) -> Model:
         report=description["fit"],
     )
     return model
-
-
-def _known_class(path: str | Path, module: str, **description: Any) -> type:
-    """A class of ketmap, by name; a file must not make anything else be imported."""
-    name = description["class"]
-    package = module.partition(".")[0]
-    if not package.startswith("ketmap_"):
-        raise FileFormatError(
-            f"'{path}' needs the representation {name} of {package}, which is no part of ketmap; "
-            "give its class: load(path, representation=...)"
-        )
-    return getattr(importlib.import_module(package), name)

@@ -1,0 +1,6 @@
+"""N-body iterative contraction of equivariants."""
+
+from .calculator import Nice
+from .hypers import Contraction
+
+__all__ = ["Contraction", "Nice"]

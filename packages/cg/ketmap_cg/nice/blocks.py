@@ -1,0 +1,59 @@
+"""Blocks of contracted features, with the explicit gradients that the density has."""
+
+import numpy as np
+import torch
+from ketmap_density.blocks import Maker
+from ketmap_density.selection import Selection
+
+from ..layout import Dense
+from .network import Network
+
+Key = tuple[int, int, int, int]  # λ, σ, type of the centre, ν
+
+
+def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network, keys: list[Key]) -> dict[Key, object]:
+    """The block of each key, all of one type of centre."""
+    found = network(around.values)
+    samples = make.labels(("system", "atom"), around.samples)
+    blocks = {}
+    for key in keys:
+        l, sigma, _, order = key
+        values = found[order - 1][l, sigma]
+        columns, properties = _properties(make, selection, key, values.shape[2])
+        mu = make.range("o3_mu", -l, l + 1)
+        blocks[key] = make.block(make.array(_taken(values, columns)), samples, [mu], properties)
+    for name, gradient in around.gradients.items():
+        labels = make.labels(gradient.names, gradient.samples)
+        shape = tuple(len(component) for component in gradient.components)
+        n_directions = int(np.prod(shape))
+        row = torch.from_numpy(gradient.samples[:, 0].astype(np.int64)).repeat_interleave(n_directions)
+        tangents = {symmetry: values.flatten(0, 1) for symmetry, values in gradient.values.items()}
+        some = next(iter(tangents.values()))
+        slopes = network.tangents(around.values, tangents, row.to(some.device))
+        for key, block in blocks.items():
+            l, sigma, _, order = key
+            values = slopes[order - 1][l, sigma]
+            columns, properties = _properties(make, selection, key, values.shape[2])
+            values = _taken(values, columns).unflatten(0, (len(gradient.samples), *shape))
+            mu = make.range("o3_mu", -l, l + 1)
+            components = [*gradient.components, mu]
+            block.add_gradient(name, make.block(make.array(values), labels, components, properties))
+    return blocks
+
+
+def _properties(make: Maker, selection: Selection, key: Key, count: int):  # -> columns or None, labels
+    every = np.arange(count)[:, None]
+    columns = selection.properties_of(key, every)
+    if columns is not None:
+        return columns, make.labels(("q",), selection.labels_of(key, "properties"))
+    chosen = selection.choose_properties(every)
+    return chosen, make.labels(("q",), every if chosen is None else every[chosen])
+
+
+def _taken(values: torch.Tensor, columns: np.ndarray | None) -> torch.Tensor:
+    """The columns of the last axis that are wanted; −1: zeros."""
+    if columns is None:
+        return values
+    index = torch.from_numpy(np.ascontiguousarray(columns, dtype=np.int64)).to(values.device)
+    padded = torch.cat([values, torch.zeros_like(values[..., :1])], dim=-1) if (columns < 0).any() else values
+    return padded[..., index]

@@ -1,0 +1,178 @@
+"""The bispectrum: rotational invariants of third order of the neighbour density."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import metatensor
+import numpy as np
+import torch
+from ketmap_cg.layout import Dense, Layout, dense, found_center_types
+from ketmap_core import as_batch, stamp
+from ketmap_density import SphericalExpansion
+from ketmap_density.base import DensityCalculator
+from ketmap_density.blocks import Maker
+from ketmap_density.selection import Selection, check_gradients
+
+from .triple import PROPERTIES, multiplicity, triple_of, unique_triples
+
+KEYS = ("center_type", "neighbor_1_type", "neighbor_2_type", "neighbor_3_type")
+
+Key = tuple[int, int, int, int]
+
+
+class SoapBispectrum(DensityCalculator):
+    """SOAP bispectrum: the true scalars of third order of the neighbour density, each once.
+
+    B[abc, l1 l2 l3, n1 n2 n3] = f (−1)^l3/√(2 l3 + 1) Σ C^{l3m3}_{l1m1,l2m2} ⟨an1l1m1|ρ⟩ ⟨bn2l2m2|ρ⟩ ⟨cn3l3m3|ρ⟩
+
+    for neighbour types a ≤ b ≤ c and even l1 + l2 + l3, which is f times the λ = 0 block ((l1 l2) l3, l3) of
+    :class:`~ketmap_cg.DensityCorrelations`. Where types are the same, (l, n) ascend from factor to factor: the other
+    orders are the same number, up to a sign. f² = 1, 3 or 6 counts them, so that scalar products are those over all
+    orders (Bartók, Kondor, Csányi, PRB 87, 184115 (2013); Willatt, Musil, Ceriotti, JCP 150, 154110 (2019)).
+
+    Keys ``center_type, neighbor_1_type, neighbor_2_type, neighbor_3_type``; samples ``system, atom``: the centres of
+    that type that have all three neighbours or are them; properties ``l_1, l_2, l_3, n_1, n_2, n_3``.
+
+    :param cutoff: :class:`~ketmap_density.Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
+
+    >>> import ase.build
+    >>> from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
+    >>> from ketmap_soap import SoapBispectrum
+    >>> bispectrum = SoapBispectrum(
+    ...     cutoff=Cutoff(5.0, smoothing=ShiftedCosine(0.5)),
+    ...     density=Gaussian(0.3),
+    ...     basis=TensorProduct(max_angular=2, radial=Gto(max_radial=3)),
+    ... )
+    >>> tensor = bispectrum.compute(ase.build.molecule("CH4"))
+    >>> tensor.block(dict(center_type=6, neighbor_1_type=1, neighbor_2_type=1, neighbor_3_type=1)).shape
+    (1, 160)
+    """
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """Bispectra of all atoms of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
+            TensorMap on their device, with autograd through positions and cells, twice differentiable).
+        :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``.
+        :param selected_properties: Labels of (some of) the properties: only these are computed.
+        :param selected_keys: Labels of some of the key dimensions, which keep the keys that match; or of all of them.
+        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
+            gradients with unknown names.
+        """
+        gradients = list(check_gradients(gradients))
+        selection = Selection(selected_keys, None, selected_properties, KEYS, PROPERTIES)
+        wanted = _expansion_keys(selection)
+        batch = as_batch(systems)
+        expansion = SphericalExpansion(cutoff=self.cutoff, density=self.density, basis=self.basis)
+        tensor = expansion.compute(
+            systems, gradients=gradients, selected_samples=selected_samples, selected_keys=wanted
+        )
+        assembly = Assembly(self.expansion.sizes, Maker.of(batch), selection)
+        return stamp(assembly.tensor(tensor), calculator="SoapBispectrum", hypers=self.to_dict())
+
+
+def _expansion_keys(selection: Selection) -> Any:
+    """The blocks of the expansion that the selected keys need; None: all."""
+    names, columns = [], []
+    if (centers := selection.wanted("center_type")) is not None:
+        names.append("center_type")
+        columns.append(centers)
+    neighbors = [selection.wanted(name) for name in KEYS[1:]]
+    if all(each is not None for each in neighbors):
+        names.append("neighbor_type")
+        columns.append(sorted(set(itertools.chain(*neighbors))))
+    if not names:
+        return None
+    return metatensor.Labels(names, np.array(list(itertools.product(*columns)), dtype=np.int32))
+
+
+@dataclasses.dataclass
+class Assembly:
+    """The TensorMap of bispectra, cut from the density of each type of centre."""
+
+    sizes: tuple[int, ...]
+    make: Maker
+    selection: Selection
+
+    def tensor(self, expansion: Any):
+        """``expansion``: the TensorMap of the density, with gradients."""
+        around = {c: dense(expansion, c, Layout.of(expansion, c)) for c in found_center_types(expansion)}
+        available = []
+        for center, density in around.items():
+            types = sorted(t for (t,) in density.present)
+            for triple in itertools.combinations_with_replacement(types, 3):
+                if _together(density, triple).any():
+                    available.append((center, *triple))
+        keys = self.selection.choose_keys(available)
+        for key in keys:
+            if list(key[1:]) != sorted(key[1:]):
+                raise ValueError(f"selected key {dict(zip(KEYS, key))}: neighbour types must ascend")
+        return self.make.tensor(KEYS, keys, [self._block(key, around.get(key[0])) for key in keys])
+
+    def _block(self, key: Key, around: Dense | None):
+        table, labels = self._table(key)
+        if around is None or not all((t,) in around.present for t in key[1:]):
+            raise ValueError(f"selected key {dict(zip(KEYS, key))} does not occur in these systems")
+        has = _together(around, key[1:])
+        rows = np.flatnonzero(has)
+        factors = [self._factor(around, around.values, t) for t in key[1:]]  # [row, element] each
+        index = torch.from_numpy(rows).to(factors[0].device)
+        here = [factor[index] for factor in factors]
+        form = triple_of(table.tobytes(), self.sizes)
+        sign = (-1.0) ** table[:, 2] * np.sqrt(multiplicity(table, key[1:]) / (2 * table[:, 2] + 1))
+        scale = torch.from_numpy(sign).to(factors[0])
+        samples = self.make.labels(("system", "atom"), around.samples[rows])
+        block = self.make.block(self.make.array(form(*here) * scale), samples, [], labels)
+        for name, gradient in around.gradients.items():
+            place = np.full(len(has), -1)
+            place[rows] = np.arange(len(rows))
+            moved = np.any([gradient.present[t,] for t in key[1:]], axis=0) & has[gradient.samples[:, 0]]
+            where = torch.from_numpy(np.flatnonzero(moved)).to(index.device)
+            entries = gradient.samples[moved].copy()
+            base = torch.from_numpy(entries[:, 0].astype(np.int64)).to(index.device)
+            slopes = [self._factor(around, gradient.values, t)[where] for t in key[1:]]
+            n_directions = slopes[0].shape[1]
+            base = base.repeat_interleave(n_directions)
+            there = [factor[base] for factor in factors]
+            total = 0.0
+            for i in range(3):
+                arguments = [slopes[j].flatten(0, 1) if j == i else there[j] for j in range(3)]
+                total = total + form(*arguments)
+            entries[:, 0] = place[entries[:, 0]]
+            shape = (len(entries), *(len(component) for component in gradient.components), len(table))
+            values = self.make.array((total * scale).reshape(shape))
+            made = self.make.block(values, self.make.labels(gradient.names, entries), gradient.components, labels)
+            block.add_gradient(name, made)
+        return block
+
+    def _factor(self, around: Dense, values: dict, neighbor: int) -> torch.Tensor:  # -> [..., element]
+        """The density of one neighbour type: the arrays [m, n] of all l, flattened."""
+        place = sorted(t for (t,) in around.present).index(neighbor)
+        parts = [values[l, 1][..., place * n : (place + 1) * n] for l, n in enumerate(self.sizes) if n]
+        return torch.cat([part.flatten(-2) for part in parts], dim=-1)
+
+    def _table(self, key: Key):  # -> int64 [property, PROPERTIES], labels
+        every = unique_triples(self.sizes, key[1] == key[2], key[2] == key[3])
+        columns = self.selection.properties_of(key, every)
+        if columns is None:
+            columns = self.selection.choose_properties(every)
+        elif (columns < 0).any():
+            raise ValueError(f"selected properties of {dict(zip(KEYS, key))} are not all in this bispectrum")
+        table = np.ascontiguousarray(every if columns is None else every[columns])
+        return table, self.make.labels(PROPERTIES, table)
+
+
+def _together(density: Dense, types) -> np.ndarray:  # -> bool [row]
+    return np.all([density.present[t,] for t in types], axis=0)
