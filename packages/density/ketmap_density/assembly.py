@@ -49,7 +49,18 @@ class Assembly:
 
     def choose_keys(self, pairs: Pairs) -> list[Key]:
         """Keys in the order (center_type, neighbor_type, o3_lambda), or as selected."""
-        return self.wanted.keys(self._found(pairs))
+        keys = self.wanted.keys(self._found(pairs))
+        if self.selection.keys is not None or self.selection.by_key:
+            self._restrict(keys)
+        return keys
+
+    def _restrict(self, keys: list[Key]) -> None:
+        """Let go of the neighbours that no block of the ``keys`` needs."""
+        wanted = np.zeros((len(self.environments), len(self.environments.types)), dtype=bool)
+        for key in keys:
+            rows = self._rows(key)[0]
+            wanted[rows if isinstance(rows, slice) else rows[rows >= 0], self.channel[key[3]]] = True
+        self.environments = self.environments.restricted(wanted)
 
     def tensor(self, coefficients: torch.Tensor, keys: list[Key], gradients: tuple[str, ...] = ()):
         """The TensorMap with blocks for ``keys``; a block is a view where all its centres have the neighbour."""

@@ -128,7 +128,10 @@ class PairAssembly:
             columns, chosen = self.wanted.properties(key)
             n = shared[l] if chosen is None else self.make.labels(["n"], chosen)
             source, samples = self._samples(key)
-            data = take_columns(self._cut(terms[:, lm], source, self._self_term(types[1])), columns)
+            data = self._cut(terms[:, lm], source)
+            if not isinstance(source, slice) and l == 0:
+                data[torch.from_numpy(source == SELF).to(data.device)] = self._self_term(types[1])
+            data = take_columns(data, columns)
             block = self.make.block(self.make.array(data), samples, [mu[l]], n)
             for name in gradients:
                 if name == "positions":
@@ -172,15 +175,13 @@ class PairAssembly:
         weight = self.expansion.density.center_atom_weight
         return weight * self.expansion.pair_terms(origin, self._table_of(center_type, 0))[0]
 
-    def _cut(self, dense: torch.Tensor, source: slice | np.ndarray, own: torch.Tensor | None = None) -> torch.Tensor:
-        """Rows of ``dense``; for atoms and themselves ``own``, else zeros."""
+    def _cut(self, dense: torch.Tensor, source: slice | np.ndarray) -> torch.Tensor:
+        """Rows of ``dense``; zeros for atoms and themselves, and for what is not there."""
         if isinstance(source, slice):
             return dense[source]
         source = torch.from_numpy(source).to(dense.device)
         data = dense.new_zeros(len(source), *dense.shape[1:])
         data[source >= 0] = dense[source[source >= 0]]
-        if own is not None:
-            data[source == SELF] = own
         return data
 
     def _gradient(self, name: str, types: Types, ends) -> torch.Tensor:  # -> [row, xyz …, lm, n]

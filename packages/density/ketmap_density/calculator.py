@@ -71,7 +71,8 @@ class SphericalExpansion(DensityCalculator):
         types = selection.wanted("neighbor_type") if self.species is None else None  # mixed: all there are
         environments = self.expansion.environments(batch, types=types, centers=selection.atoms(batch), pairs=pairs)
         assembly = kind(self.expansion, batch, environments, selection)
-        tensor = assembly.tensor(assembly.coefficients(), assembly.choose_keys(pairs), gradients)
+        keys = assembly.choose_keys(pairs)
+        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
         return stamp(tensor, calculator="SphericalExpansion", hypers=self.to_dict())
 
 

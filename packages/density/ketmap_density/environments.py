@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 from ketmap_core import Batch, Pairs
 from ketmap_ops import group
@@ -44,6 +45,22 @@ class Environments:
         """centre · n_channels + channel of each pair."""
         every = torch.arange(len(self.starts) - 1, device=self.starts.device)
         return torch.repeat_interleave(every, torch.diff(self.starts))
+
+    def restricted(self, wanted: np.ndarray) -> "Environments":
+        """Without the neighbours in channels that are not ``wanted``, bool [centre, channel]."""
+        wanted = torch.from_numpy(wanted.reshape(-1)).to(self.starts.device)
+        counts = torch.diff(self.starts)
+        if not (counts[~wanted] > 0).any():
+            return self
+        kept = torch.repeat_interleave(wanted, counts)  # -> [pair]
+        place = torch.where(kept, kept.cumsum(0) - 1, -1)
+        starts = torch.cat([counts.new_zeros(1), (counts * wanted).cumsum(0)])
+        reverse = self.reverse[kept]
+        reverse = torch.where(reverse >= 0, place[reverse], -1)
+        shifts, vectors = self.shifts[kept], self.vectors[kept]
+        return dataclasses.replace(
+            self, starts=starts, neighbors=self.neighbors[kept], shifts=shifts, vectors=vectors, reverse=reverse
+        )
 
     def differentiable_vectors(self, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
         """r_neighbour − r_centre + S·cell through which gradients flow to ``batch.positions`` and ``batch.cells``."""

@@ -102,6 +102,9 @@ class MixedAssembly(Assembly):
         types = self.parts if self.selection.samples is None else torch.unique(self.batch.types).tolist()
         return [(t, q) for t in types for q in self.channel]
 
+    def _restrict(self, keys: list) -> None:
+        """Nothing: every channel needs all neighbours."""
+
     def _outer(self, left: torch.Tensor) -> torch.Tensor:
         return mixed_outer(self.expansion, self.environments, self.mixing.detach(), left, self.table)
 

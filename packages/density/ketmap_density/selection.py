@@ -95,20 +95,17 @@ class Selection:
         return [key for key, keep in zip(available, _matches(rows, columns, wanted)) if keep]
 
     def choose_properties(self, available: np.ndarray) -> np.ndarray | None:  # -> int [property]
-        """Rows of ``available`` [property, dimension] to compute in every block; None: all."""
-        if self.properties is None or _is_map(self.properties):
+        """Rows of ``available`` [property, dimension] to compute: those that any block wants; None: all."""
+        if self.properties is None:
             return None
+        if _is_map(self.properties):
+            sets = [_values(block.properties) for block in self.properties.blocks()]
+            wanted = np.concatenate([np.zeros((0, available.shape[1]), dtype=np.int64), *sets])
+            return np.flatnonzero(_matches(available, list(range(available.shape[1])), wanted))
         columns, wanted = _entries(self.properties, self.property_names, "properties")
         if len(columns) == len(self.property_names):
             found = _places(available, wanted[:, np.argsort(columns)])
             return found[found >= 0]
-        return np.flatnonzero(_matches(available, columns, wanted))
-
-    def choose_samples(self, available: np.ndarray) -> np.ndarray | None:  # -> int [sample]
-        """Rows of ``available`` [sample, dimension] that Labels select in every block; None: all."""
-        if self.samples is None or _is_map(self.samples):
-            return None
-        columns, wanted = _entries(self.samples, self.sample_names, "samples")
         return np.flatnonzero(_matches(available, columns, wanted))
 
     def properties_of(self, key: tuple[int, ...], available: np.ndarray) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import torch
@@ -131,15 +132,36 @@ class Assembly:
         every = properties_of(expansion.sizes)
         chosen = selection.choose_properties(every)
         self.properties = every if chosen is None else every[chosen]
+        self.n = np.arange(max(expansion.sizes)) if chosen is None else np.unique(self.properties[:, 1:])
+        self.l_max = max(self.properties[:, 0], default=0)
         # places of the properties in [l, n1, n2], None where these are just that
         whole = chosen is None and len(every) == len(expansion.sizes) * max(expansion.sizes) ** 2
-        self.chosen = None if whole else places_of(self.properties, expansion.sizes)
+        self.chosen = None if whole else places_of(self.properties, self.n)
+        self._restrict()
+
+    def _restrict(self) -> None:
+        """Let go of the neighbours that no row needs."""
+        if self.selection.keys is None:
+            return
+        n_channels = len(self.environments.types)
+        wanted = np.zeros((len(self.environments), n_channels), dtype=bool)
+        for place, (a, b) in zip(self.rows.place.T, itertools.combinations_with_replacement(range(n_channels), 2)):
+            wanted[place >= 0, a] = wanted[place >= 0, b] = True
+        self.environments = self.environments.restricted(wanted)
+
+    @functools.cached_property
+    def table(self) -> torch.Tensor:  # -> [row, l, n], or [type, row, l, n]
+        """The part of the radial table that the properties need, one function at least."""
+        table, *_ = self.expansion.radial(self.environments)
+        if table.shape[-2:] == (self.l_max + 1, len(self.n)):
+            return table
+        return table[..., : self.l_max + 1, self.n if len(self.n) else [0]].contiguous()
 
     def _prepare(self) -> tuple[np.ndarray, tuple[int, ...]]:  # -> bool [centre, channel], labels of the channels
         return neighbors_of_centers(self.environments), self.environments.types
 
     def _coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
-        return self.expansion.coefficients(self.environments, self.batch)
+        return self.expansion.coefficients(self.environments, self.batch, self.table)
 
     def tensor(self, gradients: tuple[str, ...] = ()):
         """The TensorMap of the chosen keys."""
@@ -178,7 +200,7 @@ class Assembly:
     @functools.cached_property
     def spline(self) -> tuple[torch.Tensor, float, float, float]:
         """What operators need to know of the radial functions and the cutoff."""
-        return self.expansion.radial(self.environments)
+        return self.expansion.radial(self.environments, self.table)
 
     def _gradient(self, name: str, coefficients: torch.Tensor):  # -> dense array, labels of its components
         environments = self.environments

@@ -53,8 +53,11 @@ class MixedAssembly(Assembly):
         self.mixing = self.expansion.mixing(self.environments, channels)  # -> [type, channel]
         return np.ones((len(self.environments), len(channels)), dtype=bool), channels
 
+    def _restrict(self) -> None:
+        """Nothing: every channel needs all neighbours."""
+
     def _coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
-        return self.expansion.coefficients(self.environments, self.batch, mixing=self.mixing)
+        return self.expansion.coefficients(self.environments, self.batch, self.table, self.mixing)
 
     def _values(self) -> torch.Tensor:  # -> [row, l, n1, n2]
         return power_spectrum_rows(self._coefficients(), self.place, len(self.rows.centers))
@@ -78,7 +81,7 @@ class MixedAssembly(Assembly):
 
     def _positions(self, coefficients: torch.Tensor) -> torch.Tensor:  # -> [gradient row, xyz, l, n1, n2]
         starts, atoms = self.position_rows
-        n_l, n = len(self.expansion.sizes), coefficients.shape[3]
+        n_l, n = self.table.shape[-2:]
         dense = coefficients.new_empty(len(atoms), 3, n_l, n, n)
         for centers in chunks(self.around):
             moved = MovedAtoms(self.expansion, self.environments, self.batch, centers, self.spline[0])

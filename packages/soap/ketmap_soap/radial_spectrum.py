@@ -83,7 +83,8 @@ class SoapRadialSpectrum(DensityCalculator):
             batch, types=selection.wanted("neighbor_type"), centers=selection.atoms(batch), pairs=pairs
         )
         assembly = RadialAssembly(self.expansion, batch, environments, selection)
-        tensor = assembly.tensor(assembly.coefficients(), assembly.choose_keys(pairs), gradients)
+        keys = assembly.choose_keys(pairs)
+        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
         return stamp(tensor, calculator="SoapRadialSpectrum", hypers=self.to_dict())
 
 

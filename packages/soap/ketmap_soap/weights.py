@@ -33,10 +33,10 @@ def properties_of(sizes: tuple[int, ...]) -> np.ndarray:  # -> [property, (l, n_
     return np.array([(l, *n) for l, size in enumerate(sizes) for n in np.ndindex(size, size)]).reshape(-1, 3)
 
 
-def places_of(properties: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:  # -> [property]
-    """Where properties stand in a flattened array [l, n_1, n_2] that is padded to the largest size."""
-    n = max(sizes)
-    return (properties[:, 0] * n + properties[:, 1]) * n + properties[:, 2]
+def places_of(properties: np.ndarray, n: np.ndarray) -> np.ndarray:  # -> [property]
+    """Where properties stand in a flattened array [l, n_1, n_2] of the radial functions ``n``, ascending."""
+    first, second = np.searchsorted(n, properties[:, 1]), np.searchsorted(n, properties[:, 2])
+    return (properties[:, 0] * len(n) + first) * len(n) + second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Columns:
         n_l, n = len(self.sizes), max(self.sizes)
         places, weight = packing(len(self.channels), n_l, n)
         exists = np.zeros(n_l * n * n, dtype=bool)
-        exists[places_of(properties_of(self.sizes), self.sizes)] = True
+        exists[places_of(properties_of(self.sizes), np.arange(max(self.sizes)))] = True
         if exists.all():
             return places, weight, None
         kept = torch.nonzero(torch.from_numpy(exists)[places % len(exists)])[:, 0]
@@ -117,7 +117,7 @@ def weights_to_tensor(w: torch.Tensor, columns: Columns):
     named = properties_of(columns.sizes)
     properties = metatensor.Labels(list(PROPERTIES), named.astype(np.int32))
     samples = metatensor.Labels.range("target", 1)
-    full = columns.unpack(w.detach().cpu()).flatten(0, 1).flatten(1)[:, places_of(named, columns.sizes)]
+    full = columns.unpack(w.detach().cpu()).flatten(0, 1).flatten(1)[:, places_of(named, np.arange(max(columns.sizes)))]
     blocks = [metatensor.TensorBlock(values[None].numpy().copy(), samples, [], properties) for values in full]
     keys = np.array(columns.keys, dtype=np.int32).reshape(-1, 3)
     return metatensor.TensorMap(metatensor.Labels(list(columns.key_names), keys), blocks)
@@ -131,7 +131,7 @@ def tensor_to_weights(tensor, columns: Columns) -> torch.Tensor:  # -> [column]
     sizes, names = columns.sizes, columns.key_names
     places = {key: place for place, key in enumerate(columns.keys)}
     expected = properties_of(sizes)
-    inside = places_of(expected, sizes)
+    inside = places_of(expected, np.arange(max(sizes)))
     full = torch.zeros(len(places), len(sizes) * max(sizes) ** 2, dtype=torch.float64)
     for key, block in tensor.items():
         entry = tuple(int(value) for value in key.values)
