@@ -6,8 +6,10 @@ import ase.io
 import numpy as np
 import pytest
 import torch
-from ketmap_core import load_tensor, save_tensor
+from ketmap_core import UnknownTypesError, load_tensor, save_tensor
 from ketmap_density import (
+    AlchemicalChannels,
+    ByNeighborType,
     Contracted,
     Cutoff,
     Explicit,
@@ -172,6 +174,40 @@ def test_laws_of_contracted_power_spectra(law, pca):
     assert law in check_calculator(soap, systems=default_systems()[:2], laws=[law]).deviations
 
 
+@pytest.mark.parametrize("kind", ["apart", "mixed"])
+def test_contractions_by_neighbour_type(primitive, molecules, kind, tmp_path):
+    """Functions for every type, with tables of their own; mixed: all types add up in one channel."""
+    contraction = pca_contraction(primitive, molecules, kind)
+    save_tensor(tmp_path / "contraction.mts", contraction)
+    basis = contracted_basis(load_tensor(tmp_path / "contraction.mts"), 2)
+    assert isinstance(basis, ByNeighborType) and basis.types == (1, 6, 8) and basis.sizes == (3, 3, 3, 3)
+    species = AlchemicalChannels((1, 6, 8), np.ones((3, 1))) if kind == "mixed" else None
+    calculator = SphericalExpansion(cutoff=primitive.cutoff, density=primitive.density, basis=basis, species=species)
+    assert calculator.basis == SphericalExpansion.from_dict(calculator.to_dict()).basis
+    c, d = coefficients(primitive, molecules), coefficients(calculator, molecules)
+    for l in range(4):
+        here, each = slice(l * l, (l + 1) ** 2), []
+        for place, t in enumerate((1, 6, 8)):
+            u = torch.tensor(np.asarray(contraction.block(dict(l=l, neighbor_type=t)).values)[:, :3])
+            each.append(c[:, place, here] @ u)
+        expected = torch.stack(each, dim=1) if kind == "apart" else sum(each)[:, None]
+        torch.testing.assert_close(d[:, :, here], expected, rtol=0, atol=1e-9 * float(c.abs().max()))
+        held = (d[:, :, here] ** 2).sum()
+        values = [_spectrum(contraction)[f"{l} {t}"][:3] for t in ((1, 6, 8) if kind == "apart" else (1,))]
+        assert float(held) == pytest.approx(np.sum(values), rel=1e-8)
+
+
+@pytest.mark.parametrize("law", ["rotation", "positions_gradient", "strain_gradient", "autograd"])
+@pytest.mark.parametrize("kind", ["apart", "mixed"])
+def test_laws_of_contractions_by_neighbour_type(law, kind, primitive, molecules):
+    basis = contracted_basis(pca_contraction(primitive, molecules, kind), 1, max_angular=2)
+    species = AlchemicalChannels((1, 6, 8), np.ones((3, 1))) if kind == "mixed" else None
+    soap = SoapPowerSpectrum(
+        cutoff=Cutoff(3.5, smoothing=ShiftedCosine(0.5)), density=Gaussian(0.4), basis=basis, species=species
+    )
+    assert law in check_calculator(soap, systems=default_systems()[:2], laws=[law]).deviations
+
+
 def test_errors(pca, primitive, molecules):
     with pytest.raises(ValueError, match="no densities to contract: the structures have no atoms"):
         pca_contraction(primitive, [])
@@ -183,3 +219,13 @@ def test_errors(pca, primitive, molecules):
         contracted_basis(primitive.compute(ase.Atoms("H")))
     with pytest.raises(ValueError, match=r"a row for each of the 3 primitive functions; got shape \[2, 2\]"):
         Contracted(Gto(max_radial=2), np.eye(2))
+    with pytest.raises(ValueError, match="did you mean 'together'"):
+        pca_contraction(primitive, molecules, "togeter")
+    with pytest.raises(ValueError, match="the same numbers of functions"):
+        ByNeighborType({1: LaplacianEigenstate(2), 8: LaplacianEigenstate(3)})
+    with pytest.raises(ValueError, match="differ between neighbour types: a basis by neighbour type is no use here"):
+        ByNeighborType({1: LaplacianEigenstate(2)}).radial_basis(0)
+    with pytest.raises(ValueError, match=r"by_type must be a dictionary {atomic number: basis}, got \[\]"):
+        ByNeighborType([])
+    with pytest.raises(UnknownTypesError, match="ByNeighborType has 1"):
+        expansion(ByNeighborType({1: LaplacianEigenstate(2)})).compute(molecules)

@@ -1,6 +1,6 @@
 """Spherical expansion of the neighbour density, by centre and by pair."""
 
-from .basis import Basis, Explicit, LaplacianEigenstate, TensorProduct
+from .basis import Basis, ByNeighborType, Explicit, LaplacianEigenstate, TensorProduct
 from .by_pair import SphericalExpansionByPair
 from .calculator import SphericalExpansion
 from .contraction import Contracted, contracted_basis, density_norms, pca_contraction, smooth_contraction
@@ -15,6 +15,7 @@ from .species import AlchemicalChannels, Species
 __all__ = [
     "AlchemicalChannels",
     "Basis",
+    "ByNeighborType",
     "Contracted",
     "Cutoff",
     "Density",

@@ -39,6 +39,15 @@ class Basis(Hypers):
         """The basis whose radial functions without a radius have this one (Å), the cutoff's."""
         raise NotImplementedError
 
+    @property
+    def types(self) -> tuple[int, ...] | None:
+        """The neighbour types, ascending, whose functions differ; None: those of all types are alike."""
+        return None
+
+    def of(self, neighbor_type: int) -> "Basis":
+        """The basis for the neighbours of one of these types."""
+        return self
+
     @functools.cached_property
     def sizes(self) -> tuple[int, ...]:
         """The number of radial functions of each l = 0 … largest; 0 where there are none.
@@ -165,3 +174,55 @@ class LaplacianEigenstate(Basis):
 
     def bound(self, radius: float) -> "LaplacianEigenstate":
         return self if self.radius is not None else dataclasses.replace(self, radius=radius)
+
+
+@hypers
+class ByNeighborType(Basis):
+    """A basis for every neighbour type, all of the same sizes: ``by_type[atomic number]``.
+
+    >>> from ketmap_density import Gto
+    >>> narrow, wide = (TensorProduct(max_angular=1, radial=Gto(max_radial=2, radius=r)) for r in (3.0, 5.0))
+    >>> ByNeighborType(by_type={8: wide, 1: narrow}).types
+    (1, 8)
+    """
+
+    by_type: dict[int, Basis]
+    spline_accuracy: float | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        given = self.by_type
+        if not isinstance(given, Mapping) or not given:
+            raise ValueError(f"by_type must be a dictionary {{atomic number: basis}}, got {given!r}")
+        found = {}
+        for t, basis in given.items():
+            t = int(t) if isinstance(t, str) and t.isdigit() else t  # JSON has no other keys
+            found[integer(t, "type in by_type", minimum=0)] = Basis.from_dict(basis)
+        sizes = {basis.sizes for basis in found.values()}
+        if len(sizes) > 1 or any(basis.types is not None for basis in found.values()):
+            raise ValueError(
+                f"the bases of all neighbour types must have the same numbers of functions, got {sorted(sizes)}"
+            )
+        self._set(by_type=FrozenDict(sorted(found.items())))
+
+    @property
+    def types(self) -> tuple[int, ...]:
+        return tuple(self.by_type)
+
+    def of(self, neighbor_type: int) -> Basis:
+        return self.by_type[neighbor_type]
+
+    @functools.cached_property
+    def sizes(self) -> tuple[int, ...]:
+        return self.by_type[self.types[0]].sizes
+
+    def angular_channels(self) -> list[int]:
+        return self.by_type[self.types[0]].angular_channels()
+
+    def radial_basis(self, angular: int) -> RadialBasis:
+        raise ValueError(
+            "the radial functions differ between neighbour types: a basis by neighbour type is no use here"
+        )
+
+    def bound(self, radius: float) -> "ByNeighborType":
+        return dataclasses.replace(self, by_type={t: basis.bound(radius) for t, basis in self.by_type.items()})

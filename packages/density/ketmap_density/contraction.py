@@ -5,10 +5,10 @@ that hold most of the densities seen (Goscinski, Musil, Pozdnyakov, Nigam, Cerio
 *Smoothness*: functions of least ∫|∇u|²/∫|u|² that vanish at the cutoff; in a complete basis these are the eigenstates
 of the Laplacian (Bigi, Huguenin-Dumittan, Ceriotti, Manolopoulos, JCP 157, 234101 (2022)).
 
-A contraction is a TensorMap, one block for each l (key ``l``): column q holds the coefficients of the contracted
-function q on the primitive functions n, best first. Its ``info`` has the primitive basis.
-:func:`contracted_basis` makes a basis of it, for any calculator: its functions are splined like any others, and cost
-what their number says.
+A contraction is a TensorMap, one block for each l (key ``l``), or each l and neighbour type. Column q holds the
+coefficients of the contracted function q on the primitive functions n, best first; its ``info`` has the primitive
+basis. :func:`contracted_basis` makes a basis of it, for any calculator: its functions are splined like any others,
+and cost what their number says.
 """
 
 import dataclasses
@@ -18,17 +18,18 @@ import numpy as np
 import scipy.linalg
 import scipy.special
 import torch
-from ketmap_core import as_batch, info, stamp
+from ketmap_core import Batch, as_batch, info, stamp, unknown_name
 from metatensor import Labels, TensorBlock, TensorMap
 
 from .base import DensityCalculator
-from .basis import Basis, Explicit
+from .basis import Basis, ByNeighborType, Explicit
 from .expansion import Expansion
 from .hypers import hypers, integer, number
 from .quadrature import NODES, panels
 from .radial import RadialBasis
 
 ATOMS = 2000  # atoms expanded at once
+KINDS = ("together", "apart", "mixed")
 
 
 @hypers
@@ -90,32 +91,61 @@ class Contracted(RadialBasis):
         return values if self.radius is None else np.where((r <= self.radius)[..., None], values, 0.0)
 
 
-def pca_contraction(calculator: DensityCalculator, systems) -> TensorMap:
-    """Principal components of the density coefficients of each l, of all centres and neighbour types together.
+def pca_contraction(calculator: DensityCalculator, systems, neighbor_types: str = "together") -> TensorMap:
+    """Principal components of the density coefficients of each l, of all centres.
 
-    Eigenvectors of Σ_i Σ_a Σ_m c_anlm c_an'lm, largest eigenvalue first: the rotationally invariant covariance, not
-    centred, so that it contracts every density equivariantly.
+    Eigenvectors of the rotationally invariant covariance, largest eigenvalue first; not centred, so that it contracts
+    every density equivariantly. With ``neighbor_types``
+
+    * ``"together"``: of Σ_i Σ_a Σ_m c_anlm c_an'lm, the same functions for all neighbour types a;
+    * ``"apart"``: of Σ_i Σ_m c_anlm c_an'lm, functions for every type (keys ``l, neighbor_type``);
+    * ``"mixed"``: of Σ_i Σ_m c_anlm c_a'n'lm over pairs (a, n), so that types are contracted too (keys as before):
+      for a calculator with ``species=AlchemicalChannels(types, ones)``, a single channel, in which all types add up.
 
     :param calculator: has the primitive basis, orthonormal, best larger than what is wanted: ``SphericalExpansion``.
     :param systems: structures that show which densities there are.
-    :return: the contraction; ``info(contraction)["hypers"]["spectrum"]`` are the eigenvalues of each l, whose sums
-        are the shares of the squared norm of the densities.
+    :return: the contraction; ``info(contraction)["hypers"]["spectrum"]`` are the eigenvalues of each l (``"1"``, or
+        with the type, ``"1 8"``), the shares of the squared norm of the densities.
     :raises ValueError: for structures without atoms.
     """
-    expansion = calculator.expansion
-    covariances = [np.zeros((size, size)) for size in expansion.sizes]
-    for c in _coefficients(expansion, systems):  # -> [centre, channel, lm, n]
-        for l, size in enumerate(expansion.sizes):
-            part = c[:, :, l * l : (l + 1) ** 2, :size].reshape(-1, size).numpy()
-            covariances[l] += part.T @ part
-    if not any(covariance.any() for covariance in covariances):
+    if neighbor_types not in KINDS:
+        raise ValueError(unknown_name(neighbor_types, KINDS, "way to contract neighbour_types"))
+    expansion, batch = calculator.expansion, as_batch(systems)
+    if batch.n_atoms == 0:
         raise ValueError("there are no densities to contract: the structures have no atoms")
+    types = tuple(torch.unique(batch.types).tolist())
+    covariances = [torch.zeros(len(types), size, len(types), size).double() for size in expansion.sizes]
+    for c in _coefficients(expansion, batch, types):  # -> [centre, type, lm, n]
+        for l, size in enumerate(expansion.sizes):
+            part = c[:, :, l * l : (l + 1) ** 2, :size]
+            covariances[l] += torch.einsum("iamn,ibmk->anbk", part, part)
     found = {}
-    for l, covariance in enumerate(covariances):
-        if len(covariance):
-            values, vectors = scipy.linalg.eigh(covariance)
-            found[l] = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    for l, size in enumerate(expansion.sizes):
+        covariance = covariances[l].numpy()
+        if not size:
+            continue
+        if neighbor_types == "mixed":
+            values, vectors = _components(covariance.reshape(len(types) * size, -1))
+            for t, rows in zip(types, vectors.reshape(len(types), size, -1)):
+                found[l, t] = values, rows
+        elif neighbor_types == "apart":
+            for place, t in enumerate(types):
+                found[l, t] = _components(covariance[place, :, place])
+        else:
+            found[l,] = _components(np.einsum("anak->nk", covariance))
     return _contraction("pca", expansion.basis.bound(expansion.cutoff.radius), None, found)
+
+
+def _components(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues and eigenvectors, largest first."""
+    values, vectors = scipy.linalg.eigh(covariance)
+    return np.maximum(values[::-1], 0.0), _signed(vectors[:, ::-1])
+
+
+def _signed(vectors: np.ndarray) -> np.ndarray:
+    """Columns whose largest element is positive: signs do not depend on libraries."""
+    largest = np.argmax(np.abs(vectors), axis=0)
+    return vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
 
 
 def smooth_contraction(basis: Basis, radius: float) -> TensorMap:
@@ -135,7 +165,7 @@ def smooth_contraction(basis: Basis, radius: float) -> TensorMap:
         radial = basis.radial_basis(l)
         if radial.size < 2:
             raise ValueError(f"l={l} has one function, which cannot vanish at {radius:g} Å: raise max_radial")
-        found[l] = _smoothest(radial, l, radius)
+        found[l,] = _smoothest(radial, l, radius)
     return _contraction("smooth", basis, radius, found)
 
 
@@ -149,7 +179,7 @@ def _smoothest(radial: RadialBasis, l: int, radius: float) -> tuple[np.ndarray, 
     edge = radial.functions(np.array([radius]))
     inside = scipy.linalg.null_space(edge)  # -> [n, n − 1] combinations that vanish at the radius
     stationary, vectors = scipy.linalg.eigh(inside.T @ gradient @ inside, inside.T @ overlap @ inside)
-    return stationary, inside @ vectors
+    return stationary, _signed(inside @ vectors)
 
 
 def _differentiate(values: np.ndarray, radius: float) -> np.ndarray:  # [node, n] -> [node, n]
@@ -171,7 +201,7 @@ def contracted_basis(
     *,
     max_angular: int | None = None,
     spline_accuracy: float | None = None,
-) -> Explicit:
+) -> Basis:
     """A basis of the first functions of each l of a contraction, also one that was read from a file.
 
     :param max_radial: largest q, inclusive, as for other bases; one for each l, or one for all; None: all there are.
@@ -185,20 +215,28 @@ def contracted_basis(
             f"{made_of.get('calculator', 'unknown origin')}"
         )
     primitive, radius = Basis.from_dict(made_of["hypers"]["basis"]), made_of["hypers"]["radius"]
-    degrees = [int(l) for l in contraction.keys.column("l")]
+    degrees = np.unique(contraction.keys.column("l")).tolist()
     largest = max(degrees) if max_angular is None else integer(max_angular, "max_angular", minimum=0)
-    by_angular = {}
+    sizes = {}
     for place, l in enumerate(l for l in degrees if l <= largest):
-        matrix = np.asarray(contraction.block(dict(l=l)).values)
-        size = matrix.shape[1]
+        size = contraction.block(int(np.flatnonzero(contraction.keys.column("l") == l)[0])).values.shape[1]
         if max_radial is not None:
             wanted = max_radial if np.ndim(max_radial) == 0 else list(max_radial)[place]
             wanted = integer(wanted, "max_radial", minimum=0)
             if wanted >= size:
                 raise ValueError(f"max_radial={wanted}, but l={l} has {size} functions: 0 … {size - 1}")
             size = wanted + 1
-        by_angular[l] = Contracted(primitive.radial_basis(l), matrix[:, :size], radius)
-    return Explicit(by_angular=by_angular, spline_accuracy=spline_accuracy)
+        sizes[l] = size
+
+    def made_for(**where) -> Explicit:
+        matrices = {l: np.asarray(contraction.block(dict(l=l, **where)).values)[:, :size] for l, size in sizes.items()}
+        by_angular = {l: Contracted(primitive.radial_basis(l), matrix, radius) for l, matrix in matrices.items()}
+        return Explicit(by_angular=by_angular, spline_accuracy=spline_accuracy)
+
+    if "neighbor_type" not in contraction.keys.names:
+        return made_for()
+    types = np.unique(contraction.keys.column("neighbor_type")).tolist()
+    return ByNeighborType({t: made_for(neighbor_type=t) for t in types}, spline_accuracy=spline_accuracy)
 
 
 def density_norms(calculator: DensityCalculator, systems) -> np.ndarray:  # -> [l]
@@ -208,32 +246,31 @@ def density_norms(calculator: DensityCalculator, systems) -> np.ndarray:  # -> [
     """
     expansion = calculator.expansion
     norms = np.zeros(expansion.l_max + 1)
-    for c in _coefficients(expansion, systems):
+    for c in _coefficients(expansion, as_batch(systems)):
         squares = (c**2).sum(dim=(0, 1, 3)).numpy()
         norms += [squares[l * l : (l + 1) ** 2].sum() for l in range(len(norms))]
     return norms
 
 
-def _coefficients(expansion: Expansion, systems) -> Iterator[torch.Tensor]:  # -> [centre, channel, lm, n] each
-    batch = as_batch(systems)
+def _coefficients(expansion: Expansion, batch: Batch, types: tuple[int, ...] | None = None) -> Iterator[torch.Tensor]:
+    """Of some systems at a time.  # -> [centre, channel, lm, n]"""
     plain = dataclasses.replace(batch, positions=batch.positions.detach().double(), cells=batch.cells.detach().double())
     for part in plain.parts(ATOMS):
-        yield expansion.coefficients(expansion.environments(part), part).detach().cpu()
+        yield expansion.coefficients(expansion.environments(part, types), part).detach().cpu()
 
 
 def _contraction(kind: str, basis: Basis, radius: float | None, found: dict) -> TensorMap:
-    """The TensorMap of what was ``found`` for each l: values [q], and functions [n, q]."""
+    """The TensorMap of what was ``found`` for each l, or l and type: values [q], and functions [n, q]."""
     blocks = []
     for _, vectors in found.values():
-        largest = np.argmax(np.abs(vectors), axis=0)
-        signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])  # so that they do not depend on libraries
-        values = np.ascontiguousarray(vectors * signs)
+        values = np.ascontiguousarray(vectors)
         blocks.append(TensorBlock(values, Labels.range("n", len(values)), [], Labels.range("q", values.shape[1])))
-    tensor = TensorMap(Labels(["l"], np.array(list(found), dtype=np.int32).reshape(-1, 1)), blocks)
+    keys = np.array(list(found), dtype=np.int32)
+    tensor = TensorMap(Labels(["l", "neighbor_type"][: keys.shape[1]], keys), blocks)
     hypers = {
         "kind": kind,
         "basis": basis.to_dict(),
         "radius": radius,
-        "spectrum": {str(l): values.tolist() for l, (values, _) in found.items()},
+        "spectrum": {" ".join(map(str, key)): values.tolist() for key, (values, _) in found.items()},
     }
     return stamp(tensor, calculator="RadialContraction", hypers=hypers)

@@ -2,10 +2,9 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from ketmap_core import UnknownTypesError
 
 from .basis import Basis
 from .hypers import FrozenDict, Hypers, hypers, integer, number
@@ -37,18 +36,6 @@ class Density(Hypers):
     def of(self, neighbor_type: int) -> "Density":
         """The density of the neighbours of one of these types."""
         return self
-
-    def places(self, types: Sequence[int]) -> list[int]:
-        """Where ``types`` stand among :attr:`types`.
-
-        :raises UnknownTypesError: for those that are not there.
-        """
-        if unknown := [t for t in types if t not in self.types]:
-            raise UnknownTypesError(
-                f"the density of neighbours of types {', '.join(map(str, unknown))} is not known: "
-                f"{type(self).__name__} has {', '.join(map(str, self.types))}"
-            )
-        return [self.types.index(t) for t in types]
 
     @property
     def smooth(self) -> bool:

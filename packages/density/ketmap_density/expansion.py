@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import ketmap_ops as ops
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs, find_pairs
+from ketmap_core import Batch, Pairs, UnknownTypesError, find_pairs
 
 from .basis import Basis
 from .cutoff import Cutoff
@@ -30,9 +30,27 @@ class Expansion:
         self.density: Density = Density.from_dict(density)
         self.basis: Basis = Basis.from_dict(basis)
         self.species: AlchemicalChannels | None = None if species is None else Species.from_dict(species)
-        #: one table for all, or, where the density differs between types, those of ``density.types`` side by side in n
+        #: one table for all, or, where density or basis differ between types, those of ``types`` side by side in n
         self.spline: Spline = radial_spline(self.cutoff.radius, self.density, self.basis)
         self._tables = {}
+
+    @property
+    def types(self) -> tuple[int, ...] | None:
+        """The neighbour types, ascending, for which density or basis differ; None: they are alike for all."""
+        return types_apart(self.density, self.basis)
+
+    def places(self, types: Sequence[int]) -> list[int]:
+        """Where ``types`` stand among :attr:`types`.
+
+        :raises UnknownTypesError: for those that density or basis do not know.
+        """
+        for one in (self.density, self.basis):
+            if one.types is not None and (unknown := [t for t in types if t not in one.types]):
+                raise UnknownTypesError(
+                    f"the density of neighbours of types {', '.join(map(str, unknown))} is not known: "
+                    f"{type(one).__name__} has {', '.join(map(str, one.types))}"
+                )
+        return [self.types.index(t) for t in types]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -51,8 +69,8 @@ class Expansion:
 
     @property
     def table(self) -> torch.Tensor:  # -> [row, l, n], or [type, row, l, n]
-        """Coefficients of the quintic B-splines of R_nl, of all ``density.types`` where it differs, float64, CPU."""
-        return self.table_like(torch.empty(0, dtype=torch.float64), self.density.types)
+        """Coefficients of the quintic B-splines of R_nl, of all ``types`` where they differ, float64, CPU."""
+        return self.table_like(torch.empty(0, dtype=torch.float64), self.types)
 
     @property
     def spacing(self) -> float:
@@ -68,12 +86,12 @@ class Expansion:
 
         :raises UnknownTypesError: for types whose density is not known.
         """
-        known = self.density.types
+        known = self.types
         kind = (values.device, values.dtype, None if known is None else tuple(types))
         if kind not in self._tables:
             table = torch.from_numpy(self.spline.table)
             if known is not None:
-                table = table.unflatten(2, (len(known), -1)).permute(2, 0, 1, 3)[self.density.places(types)]
+                table = table.unflatten(2, (len(known), -1)).permute(2, 0, 1, 3)[self.places(types)]
             # a copy, since torch's memory is aligned for vector instructions
             self._tables[kind] = table.to(*kind[:2], copy=True, memory_format=torch.contiguous_format)
         return self._tables[kind]
@@ -201,15 +219,23 @@ class Expansion:
         return ops.expand_jacobian(vectors, starts.contiguous(), centers, *radial)
 
 
+def types_apart(density: Density, basis: Basis) -> tuple[int, ...] | None:
+    """The neighbour types, ascending, of which a density or a basis that differ between types are known."""
+    if density.types is None or basis.types is None:
+        return basis.types if density.types is None else density.types
+    return tuple(t for t in density.types if t in basis.types)
+
+
 @functools.lru_cache(maxsize=64)
 def radial_spline(radius: float, density: Density, basis: Basis) -> Spline:
     """The table of R_nl for environments of ``radius`` Å; made once for equal hyper-parameters."""
     bound = basis.bound(radius)
     accuracy = DEFAULT_ACCURACY if basis.spline_accuracy is None else basis.spline_accuracy
-    each = [density] if density.types is None else [density.of(t) for t in density.types]
+    types = types_apart(density, basis)
+    each = [(density, bound)] if types is None else [(density.of(t), bound.of(t)) for t in types]
 
     def side_by_side(r: np.ndarray, derivative: int = 0) -> np.ndarray:  # -> [r, l, n of all types]
-        return np.concatenate([one.radial_integrals(r, bound, derivative) for one in each], axis=2)
+        return np.concatenate([one.radial_integrals(r, functions, derivative) for one, functions in each], axis=2)
 
     if density.smooth:
         return fit_spline(side_by_side, radius, accuracy)

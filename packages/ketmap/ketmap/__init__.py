@@ -31,6 +31,7 @@ _PLACES = {
     "ketmap_density": (
         *(
             "AlchemicalChannels",
+            "ByNeighborType",
             "Contracted",
             "Cutoff",
             "DiracDelta",
