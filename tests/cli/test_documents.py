@@ -26,6 +26,19 @@ representation:
 regressor: {type: Ridge, alpha: 1e-8}
 """
 
+SPECIES = """  species:
+    type: AlchemicalChannels
+    types: [1, 6, 8]
+    mixing: [[1.0, 0.0], [0.0, 1], [0.5, 0.5]]
+"""
+
+
+def test_matrices_and_sequences_are_lists(tmp_path):
+    (tmp_path / "a.yaml").write_text(TRAIN.replace("regressor:", SPECIES + "regressor:"))
+    species = load(tmp_path / "a.yaml", TrainConfig).representation.build().species
+    assert species.types == (1, 6, 8) and species.mixing.tolist() == [[1, 0], [0, 1], [0.5, 0.5]]
+
+
 MISTAKES = [  # what is written, what it is changed into, line, text
     ("max_angular: 3", "max_angulr: 3", 15, "unknown key 'max_angulr'; did you mean 'max_angular'?"),
     ("radius: 5.0", "radius: -5.0", 10, "cutoff radius must be greater than 0, got -5"),

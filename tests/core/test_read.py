@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
-from ketmap_core import FileFormatError, as_batch, read
+from ketmap_core import FileFormatError, as_batch, iread, read
 
 CRYSTAL = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True)
 
@@ -313,3 +313,45 @@ def test_real_data_with_other_spellings(data):
     assert len(frames) == 214 and all("forces" in atoms.arrays and "energy" in atoms.info for atoms in frames)
     frames = read(data("silicon_gap18/silicon_train.xyz.gz"))
     assert len(frames) == 240 and sum("energy" in atoms.info for atoms in frames) == 229
+
+
+# ---------------------------------------------------------------------------- one at a time
+
+
+@pytest.mark.parametrize("name", ["a.extxyz", "a.xyz.gz", "a.traj"])
+@pytest.mark.parametrize("index", [":", "1::2", -1])
+def test_one_at_a_time_is_what_read_gives(tmp_path, name, index):
+    ase.io.write(tmp_path / name, [computed(element) for element in ("Cu", "Al", "Ni", "Ag", "Au")])
+    units = {"energy": "Ha", "length": "bohr"}
+    one, other = list(iread(tmp_path / name, index, units)), read(tmp_path / name, index, units)
+    assert len(one) == len(other) > 0
+    for a, b in zip(one, other):
+        np.testing.assert_array_equal(a.positions, b.positions)
+        assert a.info["energy"] == b.info["energy"] and a.info["units"] == b.info["units"]
+
+
+def test_one_at_a_time_with_chemfiles(trajectory, tmp_path):
+    path, topology = trajectory("a.xtc"), tmp_path / "salt.pdb"
+    one, other = list(iread(path, topology=topology)), read(path, topology=topology)
+    assert len(one) == len(other) > 0
+    for a, b in zip(one, other):
+        np.testing.assert_array_equal(a.positions, b.positions)
+
+
+def test_one_at_a_time_gives_what_comes_before_the_damage(tmp_path):
+    path = write_xyz(tmp_path / "a.xyz", "energy=1.0", ["O 0 0 0", "H 0 0 1"], n_frames=4)
+    path.write_text(path.read_text()[:-6])
+    frames = iread(path)
+    with pytest.raises(FileFormatError, match=r"a.xyz' is cut or damaged at frame 3"):
+        for count, _ in enumerate(frames):
+            last = count
+    assert last <= 2
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        next(iread(tmp_path / "b.xyz"))
+
+
+def test_one_at_a_time_counts_frames_in_errors(tmp_path):
+    first = "2\nenergy=1.0\nO 0 0 0\nH 0 0 1\n"
+    (tmp_path / "a.xyz").write_text(first * 2 + first.replace("1.0", "much"))
+    with pytest.raises(ValueError, match=r"a.xyz': frame 2: energy is 'much', expected numbers"):
+        list(iread(tmp_path / "a.xyz"))

@@ -19,7 +19,7 @@ from .join import join, select_systems, split
 from .lazy import LazyTensor, open_tensor
 from .pairs import Pairs, coincident, find_pairs
 from .provenance import derive, info, stamp
-from .read import read
+from .read import iread, read
 from .structures import Batch, as_batch
 
 __version__ = "0.1.0"
@@ -44,6 +44,7 @@ __all__ = [
     "find_pairs",
     "from_dense",
     "info",
+    "iread",
     "join",
     "load_archive",
     "load_tensor",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .align import align, common_names
-from .provenance import derive, info
+from .provenance import derive, differences, info
 from .tensors import as_numpy, describe, labels_like, library
 
 
@@ -107,17 +107,9 @@ def _difference(one: dict, other: dict) -> str:
     for name in ("calculator", "units", "convention"):
         if one.get(name) != other.get(name):
             return f"{name} {one.get(name)} and {other.get(name)}"
-    for path, first, second in _leaves(one.get("hypers"), other.get("hypers"), "hypers"):
+    for path, first, second in differences(one.get("hypers"), other.get("hypers"), "hypers"):
         return f"{path} is {first} and {second}"
     return f"made by {_steps(one)} and by {_steps(other)}"
-
-
-def _leaves(one: Any, other: Any, path: str):
-    if isinstance(one, dict) and isinstance(other, dict):
-        for name in sorted({*one, *other}):
-            yield from _leaves(one.get(name), other.get(name), f"{path}.{name}")
-    elif one != other:
-        yield path, one, other
 
 
 def _steps(made: dict) -> str:

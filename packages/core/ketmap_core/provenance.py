@@ -9,7 +9,7 @@ can be compared). What was done to a TensorMap after that is in ``ketmap.history
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from typing import Any
@@ -124,6 +124,19 @@ def info(tensor: Any) -> dict[str, Any]:
         name = key.removeprefix(_PREFIX)
         found[name] = json.loads(value) if key.startswith(_PREFIX) and name in _JSON else value
     return found
+
+
+def differences(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Where nested dictionaries part: the path there, and both values.
+
+    >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}, "hypers"))
+    [('hypers.a.c', 2, 3)]
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted({*one, *other}):
+            yield from differences(one.get(name), other.get(name), f"{path}.{name}")
+    elif one != other:
+        yield path, one, other
 
 
 def versions() -> dict[str, str]:

@@ -41,10 +41,11 @@ def adopt_results(atoms: ase.Atoms) -> None:
         atoms.calc = None
 
 
-def rename(frames: list[ase.Atoms], names: Mapping[str, str] | None) -> None:
+def rename(frames: list[ase.Atoms], names: Mapping[str, str] | None, first: int = 0) -> None:
     """Give energy, forces, stress and whatever is asked for our names, and their shapes.
 
     :param names: our name -> name in the file.
+    :param first: number of the first of the frames, for errors.
     :raises ValueError: for names unknown to us or found in no frame, and for values of a wrong shape.
     """
     names = {_known(name, "quantity"): source for name, source in (names or {}).items()}
@@ -57,7 +58,7 @@ def rename(frames: list[ase.Atoms], names: Mapping[str, str] | None) -> None:
         if name not in names and carried:
             names[name] = carried[0]
     moved = [{name: _take(atoms, source) for name, source in names.items()} for atoms in frames]
-    for index, (atoms, values) in enumerate(zip(frames, moved)):
+    for index, (atoms, values) in enumerate(zip(frames, moved), first):
         for name, value in values.items():
             if value is not None:
                 _put(atoms, name, value, index)

@@ -51,22 +51,59 @@ def read(
     :raises FileNotFoundError: if there is none.
     :raises ValueError: for names and units that are unknown or do not fit.
     """
+    frames = list(_frames(Path(path), index, topology))
+    _spell(frames, path, names, units)
+    return frames
+
+
+def iread(
+    path: str | Path,
+    index: str | int | slice = ":",
+    units: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+    *,
+    topology: str | Path | None = None,
+) -> Iterator[ase.Atoms]:
+    """The structures of :func:`read`, one at a time: memory does not grow with the length of a trajectory.
+
+    Each frame is looked at by itself: ``names`` and ``units`` of what a frame does not carry do nothing, and a frame in
+    another spelling than the first is read nevertheless.
+
+    :raises FileFormatError: as :func:`read`, when the frame's turn comes.
+    """
     path = Path(path)
+    for number, atoms in enumerate(_frames(path, index, topology)):
+        carried = {*atoms.info, *atoms.arrays}
+        here = {name: source for name, source in (names or {}).items() if source in carried}
+        _spell([atoms], path, here, units, number)
+        yield atoms
+
+
+def _frames(path: Path, index: str | int | slice, topology: str | Path | None) -> Iterator[ase.Atoms]:
     if not path.exists():
         raise FileNotFoundError(f"there is no file '{path}'")
     if path.is_file() and path.stat().st_size == 0:
         raise FileFormatError(f"'{path}' is empty")
     by_chemfiles = topology is not None or _suffix(path) in _CHEMFILES
-    frames = list(_chemfiles_frames(path, index, topology) if by_chemfiles else _ase_frames(path, index))
-    for atoms in frames:
+    for atoms in _chemfiles_frames(path, index, topology) if by_chemfiles else _ase_frames(path, index):
         adopt_results(atoms)
+        yield atoms
+
+
+def _spell(
+    frames: list[ase.Atoms],
+    path: str | Path,
+    names: Mapping[str, str] | None,
+    units: Mapping[str, str] | None,
+    first: int = 0,
+) -> None:
+    """Quantities under our names and in our units; ``first``: the number of the first of the ``frames``."""
     try:
-        rename(frames, names)
+        rename(frames, names, first)
         convert(frames, units)
         stress_from_virial(frames)
     except ValueError as error:
         raise ValueError(f"'{path}': {error}") from None
-    return frames
 
 
 def _suffix(path: Path) -> str:

@@ -20,6 +20,7 @@ _PLACES = {
             "find_pairs",
             "from_dense",
             "info",
+            "iread",
             "join",
             "load_tensor",
             "open_tensor",

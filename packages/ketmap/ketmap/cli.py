@@ -85,16 +85,24 @@ def _examples(*lines: str) -> str:
 
 
 @app.command(
-    epilog=_examples("ketmap features soap.yaml structures.xyz", "ketmap features soap.yaml a.cif b.cif -o soap.mts")
+    epilog=_examples(
+        "ketmap features soap.yaml structures.xyz",
+        "ketmap features soap.yaml a.cif b.cif -o soap.mts",
+        "ketmap features soap.yaml trajectories/ -o features",
+    )
 )
 @clear_errors
 def features(
     config: Annotated[Path, typer.Argument(help="YAML file: representation, and if you like data, gradients, output.")],
-    structures: Annotated[list[Path] | None, typer.Argument(help="Files of structures, instead of data.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write [features.mts].")] = None,
+    structures: Annotated[
+        list[Path] | None, typer.Argument(help="Files, folders or patterns of structures, instead of data.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File (.mts), or folder of chunks, to write. \\[features.mts]")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Compute features of structures, as a TensorMap in a file (.mts)."""
+    """Features of structures, as a TensorMap in a file (.mts) or a folder of chunks, which goes on after stops."""
     from .commands.features import features
 
     features(config, structures or [], output, overwrite)
@@ -186,10 +194,10 @@ def md(
     md(md_settings(inputs, {name: value for name, value in given.items() if value is not None}), overwrite)
 
 
-@app.command(epilog=_examples("ketmap check features.mts"))
+@app.command(epilog=_examples("ketmap check features.mts", "ketmap check features/"))
 @clear_errors
-def check(file: Annotated[Path, typer.Argument(help="A TensorMap (.mts).")]) -> None:
-    """Tell whether a file is a TensorMap that keeps the contract, and where not (exit code 1)."""
+def check(file: Annotated[Path, typer.Argument(help="A TensorMap (.mts), or a folder of chunks.")]) -> None:
+    """Tell whether a file or folder is a TensorMap that keeps the contract, and where not (exit code 1)."""
     from .commands.check import check
 
     if not check(file):

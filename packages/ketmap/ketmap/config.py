@@ -85,13 +85,31 @@ class TrainConfig(Strict):
         return self
 
 
+class ChunkSize(Strict):
+    """Where one file of a folder of features ends: after so many systems, or with the batch that fills so many MB."""
+
+    systems: Count | None = None
+    megabytes: Positive | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_them(self):
+        if (self.systems is None) == (self.megabytes is None):
+            raise ValueError("chunk is either systems or megabytes, one of them")
+        return self
+
+
 class FeaturesConfig(Strict):
-    """``ketmap features``: which features, and of what if no structures are named on the command line."""
+    """``ketmap features``: which features, and of what if no structures are named on the command line.
+
+    output: a file (.mts), or a folder, into which chunks are written while the structures are read.
+    chunk: the size of these.
+    """
 
     representation: one_of(SphericalExpansion, SoapPowerSpectrum)
     data: DataSet | None = None
     gradients: list[Literal["positions", "strain", "cell"]] = pydantic.Field(default_factory=list)
     output: Path_ | None = None
+    chunk: ChunkSize = ChunkSize(megabytes=64.0)
 
 
 class MdConfig(Strict):

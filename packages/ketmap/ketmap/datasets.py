@@ -1,5 +1,6 @@
 """Structures for the command line: read, checked, shared out."""
 
+import glob
 from collections.abc import Collection
 from pathlib import Path
 
@@ -19,15 +20,44 @@ class DataError(KetmapError, ValueError):
     """A data set that does not hold what it has to."""
 
 
+def files(data: DataSet) -> list[Path]:
+    """The files of a data set: a folder stands for all files in it, a pattern (``*``) for those that match, by name.
+
+    :raises DataError: for folders without files and patterns that nothing matches.
+    :raises FileNotFoundError: for files that do not exist.
+    """
+    found: list[Path] = []
+    for text in data.paths():
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        elif path.exists() or not glob.has_magic(text):
+            inside = [path]
+        else:
+            inside = sorted(p for p in map(Path, glob.glob(text, recursive=True)) if p.is_file())
+        if not inside:
+            raise DataError(f"'{text}' " + ("is a folder without files" if path.is_dir() else "matches no file"))
+        found += [p for p in inside if p not in found]
+    for path in found:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file '{path}'")
+    return found
+
+
+def source(path: Path, number: int, index: str) -> str:
+    """Where a structure came from, for its ``info`` and for errors."""
+    return f"'{path}' (structure {number} of index \"{index}\")"
+
+
 def load_structures(data: DataSet) -> list[ase.Atoms]:
     """All frames of all files; each says in its ``info`` where it came from."""
     structures = []
-    for path in data.paths():
+    for path in files(data):
         frames = read(path, data.index, units=data.units or None, names=data.names or None)
         if not frames:
             raise DataError(f"'{path}' with index \"{data.index}\" holds no structure, expected at least one")
         for number, atoms in enumerate(frames):
-            atoms.info[SOURCE] = f"'{path}' (structure {number} of index \"{data.index}\")"
+            atoms.info[SOURCE] = source(path, number, data.index)
         structures += frames
     return structures
 

@@ -83,11 +83,16 @@ def _make(kind: type, **given: Any) -> Any:
 
 
 def _nested(hint: Any) -> Any:
-    """The type of an argument with hyper-parameter classes replaced by their settings."""
+    """The type of an argument with hyper-parameter classes replaced by their settings, sequences, arrays by lists."""
     if isinstance(hint, type) and issubclass(hint, Hypers):
         return one_of(*(hint.kinds().values() or [hint]))
     if isinstance(hint, types.UnionType):
         return functools.reduce(lambda a, b: a | b, map(_nested, typing.get_args(hint)))
+    if typing.get_origin(hint) is tuple:
+        item, *_ = typing.get_args(hint)
+        return list[_nested(item)]
     if origin := typing.get_origin(hint):  # dict[int, RadialBasis] and the like
         return origin[tuple(map(_nested, typing.get_args(hint)))]
+    if isinstance(hint, type) and hint.__name__ == "Tensor":  # torch's, a matrix in all our hyper-parameters
+        return list[list[float]]
     return hint

@@ -1,32 +1,58 @@
 """Structures to a file of features."""
 
 from pathlib import Path
+from typing import Any
 
-from ketmap_core import save_tensor
+from ketmap_core import TensorFolder, save_tensor
 
-from .. import console, documents
+from .. import console, documents, jobs
 from ..config import DataSet, FeaturesConfig
 from ..datasets import DataError, absolute, load_structures
 from ..folders import FolderError
 
 
 def features(config: Path, structures: list[Path], output: Path | None = None, overwrite: bool = False) -> Path:
-    """Compute the features that a YAML file describes; the file that is left."""
+    """Compute the features that a YAML file describes; the file or folder that is left."""
     settings = documents.load(config, FeaturesConfig)
     data = DataSet(file=[str(path) for path in structures]) if structures else absolute(settings.data, config)
     if data is None:
         raise DataError(f"no structures: name files on the command line, or give data: file: … in '{config}'")
     path = Path(output or settings.output or "features.mts")
+    if path.is_dir() or not path.suffix:
+        _in_chunks(settings, data, path, overwrite)
+        return path
+    if "chunk" in settings.model_fields_set:
+        raise FolderError(f"output '{path}' is one file, which has no chunks; name a folder, or leave chunk out")
     may_write(path, ".mts", overwrite)
     frames = load_structures(data)
     with console.err.status(f"features of {len(frames)} structures"):
         tensor = settings.representation.build().compute(frames, gradients=settings.gradients or None)
     save_tensor(path, tensor)
-    console.out.print(
-        f"[bold]{path}[/bold]: {len(tensor)} blocks of {len(frames)} structures; "
-        f"keys {', '.join(tensor.keys.names)}; properties {', '.join(tensor.property_names)}"
-    )
+    _report(path, tensor, f"{len(frames)} structures")
     return path
+
+
+def _in_chunks(settings: FeaturesConfig, data: DataSet, path: Path, overwrite: bool) -> None:
+    try:
+        with console.progress() as advance:
+            folder, before = jobs.write_features(settings, data, path, overwrite, advance)
+    except (KeyboardInterrupt, OSError) as error:
+        if (path / jobs.INDEX).is_file() and not isinstance(error, FolderError | BlockingIOError):
+            n = jobs.open_tensors(path).n_systems
+            console.err.print(f"the features of {n} structures are in {path}; the same command goes on from there")
+        raise
+    if folder.about["done"] and before:
+        now = folder.n_systems - before
+        console.out.print(f"went on after {before} structures" if now else "all structures were there already")
+    _report(path, folder, f"{folder.n_systems} structures in {len(folder.chunks)} chunks")
+
+
+def _report(path: Path, tensor: Any, what: str) -> None:
+    template = tensor.template() if isinstance(tensor, TensorFolder) else tensor
+    console.out.print(
+        f"[bold]{path}[/bold]: {len(tensor)} blocks of {what}; "
+        f"keys {', '.join(template.keys.names)}; properties {', '.join(template.property_names)}"
+    )
 
 
 def may_write(path: Path, suffix: str | tuple[str, ...], overwrite: bool) -> None:
