@@ -4,6 +4,7 @@ from .by_pair import EquivariantPowerSpectrumByPair
 from .correlations import DensityCorrelations
 from .dense import Array, Coupled, couple, paths_of, runs_of, side_by_side
 from .equivariant import EquivariantPowerSpectrum
+from .messages import MessagePassing, PairFeatures
 from .nice import Contraction, Nice
 from .power_spectrum import PowerSpectrum
 from .product import ClebschGordanProduct
@@ -17,7 +18,9 @@ __all__ = [
     "DensityCorrelations",
     "EquivariantPowerSpectrum",
     "EquivariantPowerSpectrumByPair",
+    "MessagePassing",
     "Nice",
+    "PairFeatures",
     "PowerSpectrum",
     "couple",
     "paths_of",
