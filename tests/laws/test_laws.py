@@ -26,9 +26,13 @@ from ketmap_descriptors import (
     G5,
     AngularSymmetryFunctions,
     AtomicComposition,
+    CoulombMatrix,
     NeighborList,
+    RadialDistribution,
     RadialSymmetryFunctions,
+    SineMatrix,
     SortedDistances,
+    StructureFactor,
 )
 from ketmap_linear import Model, Ridge
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
@@ -101,16 +105,37 @@ CALCULATORS = {
     "angular symmetry functions": AngularSymmetryFunctions(
         cutoff=BEHLER, functions=[G5(0.05, 1, 1), G4(0.05, 1, -1), G4(0.2, 4, 1), G5(0.1, 2.5, -1)]
     ),
+    "radial distribution": RadialDistribution(cutoff=3.0, bins=5, width=0.3),
+    "radial distribution of systems": RadialDistribution(cutoff=3.0, bins=5, width=0.3, per_system=True),
+    "g(r)": RadialDistribution(cutoff=3.0, bins=5, width=0.3, normalized=True),
+    "g(r) of systems": RadialDistribution(cutoff=3.0, bins=5, width=0.3, normalized=True, per_system=True),
+    "Coulomb matrix": CoulombMatrix(n_atoms_max=20),
+    "Coulomb matrix, in order": CoulombMatrix(n_atoms_max=9, permutation="none"),
+    "Coulomb matrix, eigenvalues": CoulombMatrix(n_atoms_max=20, permutation="eigenspectrum"),
+    "sine matrix": SineMatrix(n_atoms_max=6),
+    "sine matrix, eigenvalues": SineMatrix(n_atoms_max=6, permutation="eigenspectrum"),
+    "structure factor": StructureFactor(q_max=5.0, bins=6, width=0.4),
+    "structure factor, scaled": StructureFactor(q_max=14.0, bins=6, width=1.0, scaled=True),
     "angular symmetry functions, closed": AngularSymmetryFunctions(
         cutoff=Cutoff(3.2, smoothing=SMOOTH), functions=[G4(0.05, 1, 1)]
     ),
 }
 
 
+MOLECULE, TRICLINIC, SMALL, _ = default_systems()
+# what calculators are tried on that do not take every system
+SYSTEMS = {
+    **{name: [MOLECULE] for name in CALCULATORS if name.startswith("Coulomb")},
+    **{name: [TRICLINIC, SMALL] for name in CALCULATORS if name.startswith(("sine", "g(r)"))},
+    "structure factor": [MOLECULE, TRICLINIC, SMALL],
+    "structure factor, scaled": [TRICLINIC, SMALL],
+}
+
+
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("name", CALCULATORS)
 def test_calculator(name, law):
-    report = check_calculator(CALCULATORS[name], laws=[law])
+    report = check_calculator(CALCULATORS[name], systems=SYSTEMS.get(name), laws=[law])
     exempt = getattr(CALCULATORS[name], "exempt_laws", {})
     if law in exempt or (law == "smooth_at_cutoff" and "step" in name):
         assert law in report.skipped

@@ -22,6 +22,8 @@ class Slopes:
     vectors: torch.Tensor  # [entry, 3]
     shifts: torch.Tensor  # [entry, 3]
     values: torch.Tensor  # [entry, xyz, ..., property]
+    #: for rows that are proportional to the volume of the cell: their values, and 1/cell of their systems
+    volume: tuple[torch.Tensor, torch.Tensor] | None = None  # [row, property], [row, 3, 3]
 
     def gradient(self, name: str, batch: Batch, n_rows: int) -> tuple[np.ndarray, torch.Tensor]:
         """Labels [row, dimension] and data [row, *components, ..., property] of one gradient of the block."""
@@ -31,6 +33,10 @@ class Slopes:
         ends = torch.arange(n_rows + 1, device=self.rows.device)
         products = left.reshape(*left.shape, *[1] * (self.values.ndim - 1)) * self.values[:, None]
         data = segment_sum(products, torch.searchsorted(self.rows, ends))  # -> [row, left, xyz, ..., property]
+        if self.volume is not None:
+            values, inverse = self.volume
+            turned = torch.eye(3).to(inverse) if name == "strain" else inverse.transpose(1, 2)
+            data = data + turned.expand(n_rows, 3, 3)[..., None] * values[:, None, None]  # ∂ ln V
         return np.arange(n_rows)[:, None], data
 
     def _positions(self, batch: Batch) -> tuple[np.ndarray, torch.Tensor]:

@@ -54,8 +54,8 @@ _PLACES = {
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),
     "ketmap_descriptors": (
         *("G1", "G2", "G3", "G4", "G5"),
-        *("AngularSymmetryFunctions", "AtomicComposition", "NeighborList", "RadialSymmetryFunctions"),
-        "SortedDistances",
+        *("AngularSymmetryFunctions", "AtomicComposition", "CoulombMatrix", "NeighborList", "RadialDistribution"),
+        *("RadialSymmetryFunctions", "SineMatrix", "SortedDistances", "StructureFactor", "reflections"),
     ),
     "ketmap_linear": ("Model", "Ridge", "load"),
     "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
