@@ -57,7 +57,7 @@ _PLACES = {
         *("AngularSymmetryFunctions", "AtomicComposition", "CoulombMatrix", "NeighborList", "RadialDistribution"),
         *("RadialSymmetryFunctions", "SineMatrix", "SortedDistances", "StructureFactor", "reflections"),
     ),
-    "ketmap_linear": ("Model", "Ridge", "load"),
+    "ketmap_linear": ("Invariants", "Model", "Ridge", "Together", "load"),
     "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
 }
 _MODULES = ("analysis", "basis", "clebsch_gordan", "cutoff", "density", "descriptors")

@@ -1,11 +1,12 @@
 """What the YAML files of the command line may say."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from ketmap_density import SphericalExpansion
 from ketmap_linear import Ridge
+from ketmap_lode import LodeSphericalExpansion
 from ketmap_soap import SoapPowerSpectrum
 
 from .schema import Strict, one_of
@@ -15,6 +16,9 @@ Path_ = Annotated[str, pydantic.Field(min_length=1)]
 Positive = Annotated[float, pydantic.Field(gt=0)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Part = Annotated[float, pydantic.Field(ge=0)] | str | list[int]
+
+
+Learnable = one_of(SoapPowerSpectrum, LodeSphericalExpansion)
 
 
 class DataSet(Strict):
@@ -65,6 +69,7 @@ class Split(Strict):
 class TrainConfig(Strict):
     """``ketmap train``: data, what is learnt from them, and how.
 
+    representation: one, or a list of them, whose features are learnt from together.
     validation_data, test_data: data sets of their own for these parts, which then take nothing of ``data``.
     """
 
@@ -74,9 +79,14 @@ class TrainConfig(Strict):
     split: Split = Split()
     targets: list[Target] = pydantic.Field(["energy", "forces"], min_length=1)
     weights: dict[Target, Positive] = pydantic.Field(default_factory=dict)
-    representation: one_of(SoapPowerSpectrum)
+    representation: Learnable | Annotated[list[Learnable], pydantic.Field(min_length=1)]
     regressor: one_of(Ridge) = one_of(Ridge)()
     output: Path_ | None = None
+
+    def represented(self) -> Any:
+        """What a model is built on."""
+        given = self.representation
+        return [part.build() for part in given] if isinstance(given, list) else given.build()
 
     @pydantic.model_validator(mode="after")
     def _weights_of_targets(self):
@@ -105,7 +115,7 @@ class FeaturesConfig(Strict):
     chunk: the size of these.
     """
 
-    representation: one_of(SphericalExpansion, SoapPowerSpectrum)
+    representation: one_of(SphericalExpansion, LodeSphericalExpansion, SoapPowerSpectrum)
     data: DataSet | None = None
     gradients: list[Literal["positions", "strain", "cell"]] = pydantic.Field(default_factory=list)
     output: Path_ | None = None

@@ -2,8 +2,10 @@
 
 from ketmap_core import NotFittedError
 
+from .invariants import Invariants
 from .model import Model
 from .potential import Evaluation
+from .representations import Together
 from .ridge import MemoryLimitError, Ridge, Solution
 from .scores import Deviation, Errors
 from .storage import load
@@ -13,10 +15,12 @@ __all__ = [
     "Deviation",
     "Errors",
     "Evaluation",
+    "Invariants",
     "MemoryLimitError",
     "Model",
     "NotFittedError",
     "Ridge",
     "Solution",
+    "Together",
     "load",
 ]

@@ -23,6 +23,7 @@ from .composition import composition_energies
 from .leverage import Leverage, fit_leverage
 from .potential import BaselinedPotential, Evaluation, baseline
 from .predictions import TARGETS, as_tensors
+from .representations import representation_of
 from .ridge import Progress, Ridge
 from .rows import DesignRows, complete_weights
 from .scores import Errors
@@ -56,19 +57,19 @@ class Model:
     Weights of energies trade their errors for those of forces; errors depend little on α within two decades of the
     cross-validated one, and little on the width below 0.5 Å.
 
-    :param representation: e.g. ``SoapPowerSpectrum``; sums of its features over atoms are the columns of the
-        fit.
+    :param representation: e.g. ``SoapPowerSpectrum``, any calculator of invariants, or a list of these; sums of their
+        features over atoms are the columns of the fit.
     :param regressor: :class:`Ridge`.
     :param units: of the numbers in the structures; by default ``{"energy": "eV", "length": "Å"}``. Nothing is
         converted.
     """
 
     def __init__(self, representation: Any, regressor: Ridge | None = None, units: Mapping[str, str] | None = None):
-        self.representation = representation
         self.regressor = Ridge() if regressor is None else regressor
         for name in units or {}:
             if name not in UNITS:
                 raise ValueError(unknown_name(name, UNITS, "unit"))
+        self.representation = representation_of(representation)
         self.units = {**UNITS, **(units or {})}
         self._fitted: Fitted | None = None
 

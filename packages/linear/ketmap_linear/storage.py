@@ -42,7 +42,7 @@ def save(model: Model, path: str | Path) -> None:
     }
     members = {
         DESCRIPTION: json.dumps(description, indent=1, ensure_ascii=False).encode(),
-        WEIGHTS: pack_tensor(fitted.weights),
+        **_packed(fitted.weights),
         LEVERAGE: fitted.leverage.to_bytes(),
     }
     save_archive(path, members, kind=KIND, version=VERSION)
@@ -64,7 +64,7 @@ def load(path: str | Path, representation: type | None = None) -> Model:
         Ridge(**description["regressor"]["hypers"]),
         units=description["units"],
     )
-    weights = unpack_tensor(members[WEIGHTS])
+    weights = _unpacked(members)
     composition = {int(t): energy for t, energy in description["composition"].items()}
     model._fitted = Fitted(
         weights=weights,
@@ -74,3 +74,16 @@ def load(path: str | Path, representation: type | None = None) -> Model:
         report=description["fit"],
     )
     return model
+
+
+def _packed(weights: Any) -> dict[str, bytes]:
+    """One TensorMap, or one for each of several representations."""
+    if isinstance(weights, list):
+        return {f"{index}/{WEIGHTS}": pack_tensor(tensor) for index, tensor in enumerate(weights)}
+    return {WEIGHTS: pack_tensor(weights)}
+
+
+def _unpacked(members: dict[str, bytes]) -> Any:
+    if WEIGHTS in members:
+        return unpack_tensor(members[WEIGHTS])
+    return [unpack_tensor(members[f"{index}/{WEIGHTS}"]) for index in range(sum(WEIGHTS in name for name in members))]

@@ -28,7 +28,7 @@ class SmearedPowerLaw(FieldDensity):
     """
 
     smearing: float
-    exponent: int | tuple[int, ...]
+    exponent: int | list[int]  # kept as a tuple, so that equal objects hash alike
     center_atom_weight: float = 1.0
 
     _absent = ("scaling",)

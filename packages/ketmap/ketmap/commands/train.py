@@ -31,7 +31,7 @@ def train(config: Path, output: Path | None = None, overwrite: bool = False) -> 
         counts = ", ".join(f"{name} {len(structures)}" for name, structures in parts.items())
         console.out.print(f"structures: {counts}")
         started = time.perf_counter()
-        model = Model(settings.representation.build(), settings.regressor.build())
+        model = Model(settings.represented(), settings.regressor.build())
         with console.progress() as advance:
             model.fit(
                 parts["train"],
