@@ -7,6 +7,7 @@ hyper-parameters, composition, units, and how the model was made. Nothing in it 
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ketmap_core import load_archive, save_archive
 from ketmap_core.files import ketmap_class, pack_tensor, unpack_tensor
