@@ -1,16 +1,17 @@
 """The equivariant power spectrum (λ-SOAP) of one density with itself, or of two."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from ketmap_core import stamp
+from ketmap_density import SphericalExpansion
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import check_gradients
 
 from .densities import named, neighbors_in_properties
-from .keys import ProductKeys
-from .merged import merged_keys, merged_product
+from .fused import FusedSpectrum
+from .merged import ascending, merged_keys, merged_product
 
 
 class DensityProduct:
@@ -82,6 +83,13 @@ class EquivariantPowerSpectrum(DensityProduct):
     ['l_1', 'l_2', 'neighbor_1_type', 'n_1', 'neighbor_2_type', 'n_2']
     """
 
+    @functools.cached_property
+    def _fused(self) -> FusedSpectrum | None:
+        """The road without TensorMaps on the way, for one expansion whose channels are types."""
+        one = self.calculator_1
+        plain = self.calculator_2 is None and type(one) is SphericalExpansion and one.expansion.species is None
+        return FusedSpectrum(one.expansion, self.neighbor_types) if plain else None
+
     def compute(
         self,
         systems: Any,
@@ -105,17 +113,17 @@ class EquivariantPowerSpectrum(DensityProduct):
         :param neighbors_to_properties: neighbour types in the properties instead of the keys.
         :raises ValueError: for selections and gradients with unknown names.
         """
+        if self._fused is not None and not gradients:
+            tensor = self._fused.compute(
+                systems, selected_keys, selected_samples, selected_properties, neighbors_to_properties
+            )
+            return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
         first, second = self._densities(systems, gradients, selected_samples)
         first, second = named(first, 1), named(second, 2)
         if neighbors_to_properties:
             first = neighbors_in_properties(first, 1, self.neighbor_types)
             second = neighbors_in_properties(second, 2, self.neighbor_types)
-        wanted = _ascending if self.calculator_2 is None else None
+        wanted = ascending if self.calculator_2 is None else None
         merged = merged_keys(first.keys, second.keys, selected_keys, wanted)
         tensor = merged_product(first, second, merged, Maker.like(first), selected_properties)
         return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
-
-
-def _ascending(keys: ProductKeys) -> np.ndarray:  # -> bool [key]
-    """l_1 ≤ l_2: of one density, the others are the same numbers."""
-    return keys.column("l_1") <= keys.column("l_2")

@@ -52,6 +52,11 @@ def merged_keys(
     return MergedKeys(names, values[order], members, keys)
 
 
+def ascending(keys: ProductKeys) -> np.ndarray:  # -> bool [key]
+    """l_1 ≤ l_2: of one density, the others are the same numbers."""
+    return keys.column("l_1") <= keys.column("l_2")
+
+
 def _as_selected(names, values, selected, order) -> np.ndarray:
     row_of = {tuple(values[k]): k for k in order.tolist()}
     columns = [list(selected.names).index(name) for name in names]
