@@ -22,6 +22,8 @@ TITLES = {
     "small": "A small molecule",
     "large": "A large structure",
     "threads": "One thread and two",
+    "cg_product": "Coupled products: the kernel alone",
+    "lambda_soap": "λ-SOAP: structures to TensorMap, and contracted gradients",
     "channels": "Alchemical channels: 25 elements at the cost of four",
 }
 HEAD = """# Benchmarks

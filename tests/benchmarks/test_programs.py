@@ -23,6 +23,8 @@ NAMES = [
     "large",
     "threads",
     "channels",
+    "cg_product",
+    "lambda_soap",
 ]
 
 

@@ -15,12 +15,14 @@ def test_public_names(name):
 
 def test_modules_with_featomics_names():
     import ketmap.basis
+    import ketmap.clebsch_gordan
     import ketmap.cutoff
     import ketmap.density
 
     assert ketmap.cutoff.ShiftedCosine is ketmap.ShiftedCosine
     assert ketmap.density.Gaussian is ketmap.Gaussian
     assert ketmap.basis.Gto is ketmap.Gto
+    assert ketmap.clebsch_gordan.PowerSpectrum is ketmap.PowerSpectrum
 
 
 def test_unknown_names():

@@ -7,6 +7,7 @@ from ketmap_cg import (
     EquivariantPowerSpectrumByPair,
     PowerSpectrum,
 )
+from ketmap_core.o3 import cartesian_to_spherical, spherical_to_cartesian
 
 __all__ = [
     "ClebschGordanProduct",
@@ -14,4 +15,6 @@ __all__ = [
     "EquivariantPowerSpectrum",
     "EquivariantPowerSpectrumByPair",
     "PowerSpectrum",
+    "cartesian_to_spherical",
+    "spherical_to_cartesian",
 ]
