@@ -18,6 +18,7 @@ from .files import load_archive, load_tensor, save_archive, save_tensor, write_a
 from .join import join, select_systems, split
 from .lazy import LazyTensor, open_tensor
 from .pairs import Pairs, coincident, find_pairs
+from .planning import BlockShape, Plan, plan
 from .provenance import derive, info, stamp
 from .read import iread, read
 from .structures import Batch, as_batch
@@ -25,6 +26,7 @@ from .structures import Batch, as_batch
 __version__ = "0.1.0"
 __all__ = [
     "Batch",
+    "BlockShape",
     "CoincidentAtomsError",
     "CoincidentAtomsWarning",
     "FileFormatError",
@@ -32,6 +34,7 @@ __all__ = [
     "LazyTensor",
     "NotFittedError",
     "Pairs",
+    "Plan",
     "Report",
     "TensorFolder",
     "UnknownTypesError",
@@ -50,6 +53,7 @@ __all__ = [
     "load_tensor",
     "open_tensor",
     "open_tensors",
+    "plan",
     "read",
     "save_archive",
     "save_tensor",

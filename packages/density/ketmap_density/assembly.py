@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs
+from ketmap_core import Batch, BlockShape, Pairs
 
 from .blocks import Maker, Rows, parts, samples_of, take, take_columns
 from .environments import Environments
@@ -31,6 +31,7 @@ class Assembly:
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
         self.channel = {t: index for index, t in enumerate(environments.types)}
         self.wanted = Wanted(expansion, selection)
+        self._moving = {}  # numbers of rows of positions gradients
 
     @functools.cached_property
     def table(self) -> torch.Tensor:  # -> [row, l, n], or [channel, row, l, n]
@@ -87,6 +88,32 @@ class Assembly:
             blocks.append(block)
         return self.make.tensor(self.names, [key[-len(self.names) :] for key in keys], blocks)
 
+    def shapes(self, keys: list[Key], gradients: tuple[str, ...]) -> list[BlockShape]:
+        """The sizes of the blocks for ``keys``, without their numbers."""
+        return [self._shape(key, gradients) for key in keys]
+
+    def _shape(self, key: Key, gradients: tuple[str, ...]) -> BlockShape:
+        chosen = self.wanted.properties(key)[1]
+        n = len(self.wanted.columns[key[0]] if chosen is None else chosen)
+        inner = (2 * key[0] + 1, n) if "o3_lambda" in self.names else (n,)
+        count = len(self._rows(key)[1])
+        slopes = {
+            name: (self._n_moving(key), 3, *inner) if name == "positions" else (count, 3, 3, *inner)
+            for name in gradients
+        }
+        named = dict(zip(self.names, key[-len(self.names) :]))
+        return BlockShape(named, (count, *inner), slopes, self.environments.vectors.element_size())
+
+    def _n_moving(self, key: Key) -> int:
+        """The number of rows of the positions gradient."""
+        place = key if self.selection.by_key else key[2:]
+        if place not in self._moving:
+            rows, part = self._rows(key)[0], self.parts.get(key[2])
+            around = self._around(part.rows if part else slice(0, 0), self.channel[key[3]])
+            counts = torch.bincount(around.centers, minlength=len(self.environments)).cpu().numpy()
+            self._moving[place] = int(counts[rows if isinstance(rows, slice) else rows[rows >= 0]].sum())
+        return self._moving[place]
+
     def _block(self, data, samples, components: list, mu, n):
         return self.make.block(data, samples, [*components, mu], n)
 
@@ -120,8 +147,11 @@ class Assembly:
     def _outer(self, left: torch.Tensor) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
         return outer_gradient(self.expansion, self.environments, left, self.table)
 
+    def _around(self, centers: slice, channel: int) -> PositionRows:
+        return PositionRows.of(self.environments, self.batch, centers, channel)
+
     def _moved(self, centers: slice, channel: int) -> tuple[PositionRows, torch.Tensor]:  # -> rows, [row, xyz, lm, n]
-        around = PositionRows.of(self.environments, self.batch, centers, channel)
+        around = self._around(centers, channel)
         table = self.table if self.table.ndim == 3 else self.table[channel]
         return around, positions_gradient(self.expansion, self.environments, around, table)
 

@@ -2,11 +2,14 @@
 
 from typing import Self
 
+from ketmap_core import BlockShape
+
 from .basis import Basis
 from .cutoff import Cutoff
 from .density import Density
 from .expansion import Expansion
 from .hypers import complete
+from .selection import check_gradients
 from .species import Species
 
 
@@ -59,3 +62,19 @@ class DensityCalculator:
     @classmethod
     def from_dict(cls, given: dict) -> Self:
         return cls(**given)
+
+    def shapes(
+        self,
+        systems,
+        *,
+        gradients=None,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ) -> list[BlockShape]:
+        """The sizes of the blocks that ``compute`` gives for the same arguments, for :func:`ketmap_core.plan`."""
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        return assembly.shapes(keys, check_gradients(gradients))
+
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties):  # -> assembly, its keys
+        raise NotImplementedError

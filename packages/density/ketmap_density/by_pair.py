@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from ketmap_core import Batch, as_batch, stamp
+from ketmap_core import Batch, BlockShape, as_batch, stamp
 from ketmap_core.names import PAIR
 
 from .assembly import type_pairs, types_that_meet
@@ -71,6 +71,10 @@ class SphericalExpansionByPair(DensityCalculator):
             or gradients with unknown names.
         """
         gradients = check_gradients(gradients)
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        return stamp(assembly.tensor(keys, gradients), calculator="SphericalExpansionByPair", hypers=self.to_dict())
+
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple["PairAssembly", list]:
         selection = Selection(
             selected_keys,
             selected_samples,
@@ -86,10 +90,8 @@ class SphericalExpansionByPair(DensityCalculator):
             batch, types=selection.wanted("second_atom_type"), centers=selection.atoms(batch), pairs=pairs
         )
         wanted = Wanted(self.expansion, selection)
-        found = types_that_meet(environments) if selected_samples is None else type_pairs(batch, pairs)
-        keys = wanted.keys(found)
-        assembly = PairAssembly(self.expansion, batch, environments, wanted, keys)
-        return stamp(assembly.tensor(gradients), calculator="SphericalExpansionByPair", hypers=self.to_dict())
+        keys = wanted.keys(types_that_meet(environments) if selected_samples is None else type_pairs(batch, pairs))
+        return PairAssembly(self.expansion, batch, environments, wanted, keys), keys
 
 
 class PairAssembly:
@@ -97,7 +99,7 @@ class PairAssembly:
 
     def __init__(self, expansion: Expansion, batch: Batch, environments: Environments, wanted: Wanted, keys: list):
         self.expansion, self.batch, self.environments = expansion, batch, environments
-        self.selection, self.wanted, self.keys = wanted.selection, wanted, keys
+        self.selection, self.wanted = wanted.selection, wanted
         self.make = Maker.of(batch)
         self.rows = PairRows.of(environments, batch, self.selection, {key[2:] for key in keys})
         self.l_max = {}  # by types
@@ -106,7 +108,7 @@ class PairAssembly:
         self.vectors = expansion.vectors(environments, batch)[self.rows.index]
         self._samples_of = {}
 
-    def tensor(self, gradients: tuple[str, ...]):
+    def tensor(self, keys: list, gradients: tuple[str, ...]):
         """The TensorMap; blocks are views but for l = 0 of equal types, where atoms are their own neighbours."""
         components = {
             "positions": [self.make.range("xyz", 0, 3)],
@@ -117,7 +119,7 @@ class PairAssembly:
         mu = [self.make.range("o3_mu", -l, l + 1) for l in range(self.expansion.l_max + 1)]
         dense = {}
         blocks = []
-        for key in self.keys:
+        for key in keys:
             l, _, *types = key
             types, lm = tuple(types), slice(l * l, (l + 1) ** 2)
             if types not in dense:
@@ -143,7 +145,25 @@ class PairAssembly:
                 data = self.make.array(take_columns(data, columns))
                 block.add_gradient(name, self.make.block(data, labels, [*components[name], mu[l]], n))
             blocks.append(block)
-        return self.make.tensor(KEYS, self.keys, blocks)
+        return self.make.tensor(KEYS, keys, blocks)
+
+    def shapes(self, keys: list, gradients: tuple[str, ...]) -> list[BlockShape]:
+        """The sizes of the blocks for ``keys``, without their numbers."""
+        return [self._shape(key, gradients) for key in keys]
+
+    def _shape(self, key: tuple[int, ...], gradients: tuple[str, ...]) -> BlockShape:
+        source, samples = self._samples(key)
+        chosen = self.wanted.properties(key)[1]
+        inner = (2 * key[0] + 1, len(self.wanted.columns[key[0]] if chosen is None else chosen))
+        slopes = {name: (len(samples), 3, 3, *inner) for name in gradients}
+        if "positions" in gradients:
+            counts = np.diff(self._ends(key[2:])[0])
+            slopes["positions"] = (
+                int(counts[source if isinstance(source, slice) else source[source >= 0]].sum()),
+                3,
+                *inner,
+            )
+        return BlockShape(dict(zip(KEYS, key)), (len(samples), *inner), slopes, self.vectors.element_size())
 
     def _table(self, types: Types) -> torch.Tensor:  # -> [row, l, n]
         return self._table_of(types[1], self.l_max[types])

@@ -64,6 +64,11 @@ class SphericalExpansion(DensityCalculator):
             or gradients with unknown names.
         """
         gradients = check_gradients(gradients)
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
+        return stamp(tensor, calculator="SphericalExpansion", hypers=self.to_dict())
+
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple[Assembly, list]:
         kind = Assembly if self.species is None else MixedAssembly
         selection = Selection(selected_keys, selected_samples, selected_properties, kind.names, ("n",))
         batch = as_batch(systems)
@@ -71,14 +76,12 @@ class SphericalExpansion(DensityCalculator):
         types = selection.wanted("neighbor_type") if self.species is None else None  # mixed: all there are
         environments = self.expansion.environments(batch, types=types, centers=selection.atoms(batch), pairs=pairs)
         assembly = kind(self.expansion, batch, environments, selection)
-        keys = assembly.choose_keys(pairs)
-        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
-        return stamp(tensor, calculator="SphericalExpansion", hypers=self.to_dict())
+        return assembly, assembly.choose_keys(pairs)
 
 
 def find_checked_pairs(expansion: Expansion, batch: Batch) -> Pairs:
     """The pairs that a calculator works with; atoms at one point give a warning, and finite values."""
     pairs = expansion.pairs(batch)
     if found := coincident(batch, pairs):
-        warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=3)
+        warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=4)
     return pairs

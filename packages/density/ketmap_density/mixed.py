@@ -108,6 +108,9 @@ class MixedAssembly(Assembly):
     def _outer(self, left: torch.Tensor) -> torch.Tensor:
         return mixed_outer(self.expansion, self.environments, self.mixing.detach(), left, self.table)
 
+    def _around(self, centers: slice, channel: int) -> PositionRows:
+        return PositionRows.of(merged(self.environments), self.batch, centers, 0)
+
     def _moved(self, centers: slice, channel: int) -> tuple[PositionRows, torch.Tensor]:
         if self.moved is None or self.moved[0] != centers:
             self.moved = centers, MovedAtoms(self.expansion, self.environments, self.batch, centers, self.table)

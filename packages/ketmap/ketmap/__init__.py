@@ -27,7 +27,7 @@ _PLACES = {
             "open_tensors",
             "read",
         ),
-        *("save_tensor", "select_systems", "split"),
+        *("plan", "save_tensor", "select_systems", "split"),
     ),
     "ketmap_density": (
         *(

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs
+from ketmap_core import Batch, BlockShape, Pairs
 from ketmap_density import Environments, Expansion
 from ketmap_density.blocks import Maker, samples_of, take, take_columns
 from ketmap_density.selection import Selection
@@ -124,7 +124,7 @@ class Assembly:
         keys: list[Key],
     ):
         self.expansion, self.batch, self.environments = expansion, batch, environments
-        self.selection, self.keys = selection, keys
+        self.selection = selection
         self.make = Maker.of(batch)
         self.rows = Rows.of(environments, *self._prepare(), keys)
         self.place = torch.from_numpy(self.rows.place).to(environments.starts.device)
@@ -137,6 +137,7 @@ class Assembly:
         # places of the properties in [l, n1, n2], None where these are just that
         whole = chosen is None and len(every) == len(expansion.sizes) * max(expansion.sizes) ** 2
         self.chosen = None if whole else places_of(self.properties, self.n)
+        self._sample_labels: dict[bytes, object] = {}  # by centres: most blocks of a type have the same
         self._restrict()
 
     def _restrict(self) -> None:
@@ -163,7 +164,7 @@ class Assembly:
     def _coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
         return self.expansion.coefficients(self.environments, self.batch, self.table)
 
-    def tensor(self, gradients: tuple[str, ...] = ()):
+    def tensor(self, keys: list[Key], gradients: tuple[str, ...] = ()):
         """The TensorMap of the chosen keys."""
         derivatives = {}
         differentiable = self.batch.positions.requires_grad or self.batch.cells.requires_grad
@@ -175,9 +176,8 @@ class Assembly:
             values = self._values()
         values = self._dense(values, 1)
         shared = self.make.labels(PROPERTIES, self.properties)
-        self._sample_labels: dict[bytes, object] = {}  # by centres: most blocks of a type have the same
         blocks = []
-        for key in self.keys:
+        for key in keys:
             rows, samples = self._samples(key)
             columns, properties = self._properties(key, shared)
             block = self.make.block(take_columns(take(values, rows), columns), samples, [], properties)
@@ -186,7 +186,22 @@ class Assembly:
                 data = take_columns(take(dense, rows), columns)
                 block.add_gradient(name, self.make.block(data, samples, components, properties))
             blocks.append(block)
-        return self.make.tensor(self.names, self.keys, blocks)
+        return self.make.tensor(self.names, keys, blocks)
+
+    def shapes(self, keys: list[Key], gradients: tuple[str, ...]) -> list[BlockShape]:
+        """The sizes of the blocks for ``keys``, without their numbers."""
+        return [self._shape(key, gradients) for key in keys]
+
+    def _shape(self, key: Key, gradients: tuple[str, ...]) -> BlockShape:
+        rows, samples = self._samples(key)
+        chosen = self.selection.properties_of(key, self.properties)
+        n = len(self.properties if chosen is None else chosen)
+        slopes = {name: (len(samples), 3, 3, n) for name in gradients}
+        if "positions" in gradients:
+            counts = self.position_rows[0].diff().cpu().numpy()
+            slopes["positions"] = (int(counts[rows if isinstance(rows, slice) else rows[rows >= 0]].sum()), 3, n)
+        itemsize = self.environments.vectors.element_size()
+        return BlockShape(dict(zip(self.names, key)), (len(samples), n), slopes, itemsize)
 
     def _dense(self, values: torch.Tensor, lead: int):  # [..., l, n1, n2] -> array [..., property]
         values = values.flatten(lead)

@@ -71,6 +71,10 @@ class SoapPowerSpectrum(DensityCalculator):
             gradients with unknown names.
         """
         gradients = check_gradients(gradients)
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        return stamp(assembly.tensor(keys, gradients), calculator="SoapPowerSpectrum", hypers=self.to_dict())
+
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple[Assembly, list]:
         mixed = self.species is not None
         kind = MixedAssembly if mixed else Assembly
         selection = Selection(selected_keys, selected_samples, selected_properties, kind.names, PROPERTIES)
@@ -86,8 +90,7 @@ class SoapPowerSpectrum(DensityCalculator):
             keys = choose_mixed_keys(selection, batch, self.expansion)
         else:
             keys = choose_keys(selection, batch, pairs, environments)
-        tensor = kind(self.expansion, batch, environments, selection, keys).tensor(gradients)
-        return stamp(tensor, calculator="SoapPowerSpectrum", hypers=self.to_dict())
+        return kind(self.expansion, batch, environments, selection, keys), keys
 
     @property
     def cutoff_radius(self) -> float:

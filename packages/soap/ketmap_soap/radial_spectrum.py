@@ -76,6 +76,11 @@ class SoapRadialSpectrum(DensityCalculator):
             gradients with unknown names.
         """
         gradients = check_gradients(gradients)
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
+        return stamp(tensor, calculator="SoapRadialSpectrum", hypers=self.to_dict())
+
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple["RadialAssembly", list]:
         selection = RadialSelection(selected_keys, selected_samples, selected_properties, KEYS, ("n",))
         batch = as_batch(systems)
         pairs = find_checked_pairs(self.expansion, batch)
@@ -83,9 +88,7 @@ class SoapRadialSpectrum(DensityCalculator):
             batch, types=selection.wanted("neighbor_type"), centers=selection.atoms(batch), pairs=pairs
         )
         assembly = RadialAssembly(self.expansion, batch, environments, selection)
-        keys = assembly.choose_keys(pairs)
-        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
-        return stamp(tensor, calculator="SoapRadialSpectrum", hypers=self.to_dict())
+        return assembly, assembly.choose_keys(pairs)
 
 
 class RadialSelection(Selection):
