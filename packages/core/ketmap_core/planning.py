@@ -84,9 +84,7 @@ class Plan:
         return "\n".join([*lines, f"  about {_duration(self.seconds)}, measured on {self.measured_on} of the systems"])
 
 
-def plan(
-    calculator: Any, systems: Any, *, gradients: list[str] | None = None, trial: int = TRIAL, **selections
-) -> Plan:
+def plan(calculator, systems, *, gradients: list[str] | None = None, trial: int = TRIAL, **selections) -> Plan:
     """What ``calculator.compute(systems, gradients=gradients, **selections)`` would give, without computing it.
 
     Counts and bytes are exact: neighbours are searched and counted. The time is an estimate: some of the systems,

@@ -77,4 +77,4 @@ class DensityCalculator:
         return assembly.shapes(keys, check_gradients(gradients))
 
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties):  # -> assembly, its keys
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} cannot be planned: it does not declare the sizes of its blocks")
