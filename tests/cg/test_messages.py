@@ -142,15 +142,14 @@ class Messages:
 
     def compute(self, systems, gradients=None):
         along = SphericalExpansionByPair(**self.hypers).compute(systems, gradients=gradients)
-        rho = (
-            SphericalExpansion(**self.hypers).compute(systems, gradients=gradients).keys_to_properties("neighbor_type")
-        )
+        rho = SphericalExpansion(**self.hypers).compute(systems, gradients=gradients)
+        rho = rho.keys_to_properties("neighbor_type")
         return self.kind().compute(along, rho, rho, angular_cutoff=1)
 
 
 @pytest.mark.parametrize("kind", [PairFeatures, MessagePassing])
 def test_laws(kind):
-    systems = [default_systems()[0][:5], default_systems()[1]]
+    systems = [default_systems()[0][:4], default_systems()[3]]
     laws = ["rotation", "inversion", "permutation", "positions_gradient", "strain_gradient", "autograd"]
     check_calculator(Messages(kind), systems=systems, laws=laws, rtol=1e-8)
 
@@ -161,10 +160,12 @@ def test_reach():
     moved = chain.copy()
     moved.positions[2, 1] += 0.4
     chosen = Labels(["center_type", "o3_lambda"], np.array([[6, 0]]))
+    of_first = Labels(["first_atom_type", "o3_lambda"], np.array([[6, 0]]))
 
     def of_carbon(atoms, first):
-        rho = density([atoms])
-        return MessagePassing().compute(pairs([atoms]), second=rho if first else None, selected_keys=chosen)
+        if not first:
+            return MessagePassing().compute(pairs([atoms], selected_keys=of_first))
+        return MessagePassing().compute(pairs([atoms]), second=density([atoms]), selected_keys=chosen)
 
     far = [of_carbon(atoms, True) for atoms in (chain, moved)]
     near = [of_carbon(atoms, False) for atoms in (chain, moved)]
@@ -176,6 +177,8 @@ def test_errors(systems):
     rho = density(systems)
     with pytest.raises(ValueError, match="expected the TensorMap of pairs, with keys o3_lambda"):
         PairFeatures().compute(rho, rho)
+    with pytest.raises(ValueError, match="pairs alone are not multiplied"):
+        MessagePassing().compute(pairs(systems), selected_keys=SCALARS)
     with pytest.raises(ValueError, match="expected a TensorMap of atoms, with key center_type"):
         PairFeatures().compute(pairs(systems), pairs(systems))
     with pytest.raises(ValueError, match="has no samples of system 1"):

@@ -1,8 +1,8 @@
 """Features of pairs of centres, and messages: densities of neighbours, seen along the pair and summed up.
 
 Nigam, Pozdnyakov, Fraux, Ceriotti, *J. Chem. Phys.* **156**, 204115 (2022). Three TensorMaps meet: features of atoms i,
-terms of pairs |r_ij⟩ and features of atoms j, which may be of any order. Pair and neighbour are coupled first (to k_ij),
-then the centre (to λ), so that sums over j are taken before the centre is multiplied.
+terms of pairs |r_ij⟩ and features of atoms j, which may be of any order. Pair and neighbour are coupled first (to
+k_ij), then the centre (to λ), so that sums over j are taken before the centre is multiplied.
 """
 
 import re
@@ -85,9 +85,10 @@ class MessagePassing:
         :param selected_keys: Labels of some of the keys of the result: only what matches is computed.
         :raises ValueError: for TensorMaps that are not of pairs, or not of atoms, or of other systems.
         """
-        chosen = selected_keys if first is None else _up_to(angular_cutoff)
-        renamed = _keys_of_pairs(chosen)
-        along = PairFeatures().compute(pairs, second=second, angular_cutoff=angular_cutoff, selected_keys=renamed)
+        chosen = _keys_of_pairs(selected_keys if first is None else _up_to(angular_cutoff))
+        if second is None and first is not None:
+            chosen = None  # pairs alone are not multiplied
+        along = PairFeatures().compute(pairs, second=second, angular_cutoff=angular_cutoff, selected_keys=chosen)
         message = _summed(along)
         if first is not None:
             names = ("l_i", "l_ij" if second is None else "k_ij")
