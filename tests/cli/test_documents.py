@@ -39,6 +39,18 @@ def test_matrices_and_sequences_are_lists(tmp_path):
     assert species.types == (1, 6, 8) and species.mixing.tolist() == [[1, 0], [0, 1], [0.5, 0.5]]
 
 
+def test_a_contraction_of_other_functions(tmp_path):
+    """A member of a family that is made of another one; of a third in its place would go on for ever."""
+    contracted = "{type: Contracted, radial: {type: Gto, max_radial: 1, radius: 5.0}, coefficients: [[1.0], [0.5]]}"
+    (tmp_path / "a.yaml").write_text(TRAIN.replace("{type: Gto, max_radial: 4}", contracted))
+    radial = load(tmp_path / "a.yaml", TrainConfig).representation.build().basis.radial
+    assert type(radial).__name__ == "Contracted" and radial.size == 1
+    twice = contracted.replace("{type: Gto, max_radial: 1, radius: 5.0}", contracted)
+    (tmp_path / "b.yaml").write_text(TRAIN.replace("{type: Gto, max_radial: 4}", twice))
+    with pytest.raises(ConfigError, match=r"b.yaml:16: unknown type 'Contracted'.*allowed: .*Gto"):
+        load(tmp_path / "b.yaml", TrainConfig)
+
+
 MISTAKES = [  # what is written, what it is changed into, line, text
     ("max_angular: 3", "max_angulr: 3", 15, "unknown key 'max_angulr'; did you mean 'max_angular'?"),
     ("radius: 5.0", "radius: -5.0", 10, "cutoff radius must be greater than 0, got -5"),

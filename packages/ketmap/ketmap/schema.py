@@ -43,11 +43,12 @@ class Built(Strict):
 
 
 @functools.cache
-def settings_of(kind: type) -> type[Built]:
+def settings_of(kind: type, within: frozenset[type] = frozenset()) -> type[Built]:
     """Settings of the objects of one class, told apart by ``type`` from those of its relatives.
 
     The keys are the arguments of its constructor; arguments that are hyper-parameter objects become nested
-    settings.
+    settings. ``within``: the families whose members these settings are inside of. A member that is made of members
+    of its family (a contraction of other radial functions) may not be made of such members itself.
     """
     hints = typing.get_type_hints(kind.__init__ if not dataclasses.is_dataclass(kind) else kind)
     fields: dict[str, Any] = {}
@@ -61,8 +62,9 @@ def settings_of(kind: type) -> type[Built]:
         if default is parameter.empty or (default is None and isinstance(hint, type) and issubclass(hint, Hypers)):
             default = ...
         if isinstance(default, Hypers):
-            default = settings_of(type(default)).model_validate(default.to_dict())
-        fields[name] = (_nested(hint), default)
+            family = next(one for one in (hint, *typing.get_args(hint)) if isinstance(default, one))
+            default = settings_of(type(default), within | {family}).model_validate(default.to_dict())
+        fields[name] = (_nested(hint, within), default)
     for name in getattr(kind, "_absent", ()):  # featomic's, which may be there but must be null
         fields[name] = (None, pydantic.Field(None, exclude=True))
     made = pydantic.create_model(kind.__name__, __base__=Built, __doc__=kind.__doc__, **fields)
@@ -70,11 +72,11 @@ def settings_of(kind: type) -> type[Built]:
     return made
 
 
-def one_of(*kinds: type) -> Any:
+def one_of(*kinds: type, within: frozenset[type] = frozenset()) -> Any:
     """Settings of any of these classes, chosen by ``type``."""
     if len(kinds) == 1:
-        return settings_of(kinds[0])
-    union = functools.reduce(lambda a, b: a | b, [settings_of(kind) for kind in kinds])
+        return settings_of(kinds[0], within)
+    union = functools.reduce(lambda a, b: a | b, [settings_of(kind, within) for kind in kinds])
     return Annotated[union, pydantic.Field(discriminator="type")]
 
 
@@ -82,17 +84,29 @@ def _make(kind: type, **given: Any) -> Any:
     return kind.from_dict(given) if hasattr(kind, "from_dict") else kind(**given)
 
 
-def _nested(hint: Any) -> Any:
+def _nested(hint: Any, within: frozenset[type]) -> Any:
     """The type of an argument with hyper-parameter classes replaced by their settings, sequences, arrays by lists."""
     if isinstance(hint, type) and issubclass(hint, Hypers):
-        return one_of(*(hint.kinds().values() or [hint]))
+        kinds = [kind for kind in hint.kinds().values() if not within & _families(kind)]
+        return one_of(*(kinds or [hint]), within=within | {hint})
     if isinstance(hint, types.UnionType):
-        return functools.reduce(lambda a, b: a | b, map(_nested, typing.get_args(hint)))
+        return functools.reduce(lambda a, b: a | b, [_nested(one, within) for one in typing.get_args(hint)])
     if typing.get_origin(hint) is tuple:
         item, *_ = typing.get_args(hint)
-        return list[_nested(item)]
+        return list[_nested(item, within)]
     if origin := typing.get_origin(hint):  # dict[int, RadialBasis] and the like
-        return origin[tuple(map(_nested, typing.get_args(hint)))]
+        return origin[tuple(_nested(one, within) for one in typing.get_args(hint))]
     if isinstance(hint, type) and hint.__name__ == "Tensor":  # torch's, a matrix in all our hyper-parameters
         return list[list[float]]
     return hint
+
+
+def _families(kind: type) -> set[type]:
+    """The families of hyper-parameter objects that the arguments of a class are of."""
+    found, left = set(), list(typing.get_type_hints(kind).values())
+    while left:
+        hint = left.pop()
+        if isinstance(hint, type) and issubclass(hint, Hypers):
+            found.add(hint)
+        left += typing.get_args(hint)
+    return found
