@@ -125,6 +125,7 @@ def with_vacancies(structures, share, seed):
     return made
 
 
+@pytest.mark.slow
 def test_classification(data):
     """300 crystals of random element, size and orientation with noise: trained on one half, the other is told."""
     train, test = crystals(data)
@@ -137,6 +138,7 @@ def test_classification(data):
     assert logistic.score(others, lattices(test)) > 0.97
 
 
+@pytest.mark.slow
 def test_classification_with_vacancies(data):
     """Centroids of crystals without vacancies know those that lack a tenth of the atoms; to know those that lack a
     quarter, whose density and with it the unit of q is off by 9 %, a classifier has to be shown some."""

@@ -142,8 +142,11 @@ def _samples(selection: Selection, key: Key, available: np.ndarray) -> tuple[np.
     places = selection.samples_of(key, available)
     if places is not None:
         return places, selection.labels_of(key, "samples")
-    places = selection.choose_samples(available)
-    return places, available if places is None else available[places]
+    needed = selection.needed_samples(available)
+    if needed is None:
+        return None, available
+    places = np.flatnonzero(needed)
+    return places, available[places]
 
 
 def _properties(selection: Selection, key: Key, available: np.ndarray, maker: Maker, shared):

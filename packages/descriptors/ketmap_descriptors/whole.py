@@ -107,5 +107,5 @@ def _systems(batch: Batch) -> list[System]:
 
 
 def _wanted(selection: Selection, system: int) -> bool:
-    chosen = selection.choose_samples(np.array([[system]]))
-    return chosen is None or len(chosen) > 0
+    needed = selection.needed_samples(np.array([[system]]))
+    return needed is None or bool(needed.any())
