@@ -11,12 +11,15 @@ from .expansion import Expansion
 from .radial import Gto, Monomials, RadialBasis, SphericalBessel
 from .scaling import RadialScaling, Willatt2018
 from .species import AlchemicalChannels, Species
+from .spliner import SoapSpliner
+from .tabulated import Custom, Point, Tabulated
 
 __all__ = [
     "AlchemicalChannels",
     "Basis",
     "ByNeighborType",
     "Contracted",
+    "Custom",
     "Cutoff",
     "Density",
     "DiracDelta",
@@ -27,14 +30,17 @@ __all__ = [
     "Gto",
     "LaplacianEigenstate",
     "Monomials",
+    "Point",
     "RadialBasis",
     "RadialScaling",
     "ShiftedCosine",
+    "SoapSpliner",
     "Species",
     "SphericalBessel",
     "SphericalExpansion",
     "SphericalExpansionByPair",
     "Step",
+    "Tabulated",
     "TensorProduct",
     "Willatt2018",
     "contracted_basis",

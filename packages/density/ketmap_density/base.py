@@ -9,12 +9,15 @@ from .cutoff import Cutoff
 from .density import Density
 from .expansion import Expansion
 from .hypers import complete
+from .rascaline import understood
 from .selection import check_gradients
 from .species import Species
 
 
 class DensityCalculator:
     """A calculator with hyper-parameters ``cutoff``, ``density``, ``basis``: objects, or featomic's dictionaries.
+
+    rascaline's flat dictionaries (``cutoff``, ``max_radial``, ``max_angular``, ``atomic_gaussian_width`` …) load too.
 
     :raises ValueError: for hyper-parameters that are missing or misspelt, naming the nearest right one.
     """
@@ -32,6 +35,7 @@ class DensityCalculator:
         **misspelt,
     ):
         name = type(self).__name__
+        cutoff, density, basis, misspelt = understood(name, cutoff, density, basis, misspelt)
         optional = ("species",) if self.mixes_species else ()
         complete(name, misspelt, optional, cutoff=cutoff, density=density, basis=basis)
         if species is not None and not self.mixes_species:

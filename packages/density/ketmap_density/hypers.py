@@ -46,7 +46,7 @@ class Hypers:
         """The members of this family by name, those from other packages included: all frozen classes below it."""
         found = {}
         for kind in cls.__subclasses__():
-            if "__dataclass_fields__" in vars(kind):
+            if "__dataclass_fields__" in vars(kind) and kind.in_files:
                 found[kind.__name__] = kind
             found |= kind.kinds()
         return found
@@ -76,6 +76,9 @@ class Hypers:
         given = {name: v for name, v in given.items() if v is not None or name not in chosen._absent}
         check_names(given, [field.name for field in dataclasses.fields(chosen)], chosen.__name__)
         return chosen(**given)
+
+    #: whether objects of this class can be written, and made again from what is written
+    in_files = True
 
     #: names of featomic that may come as None but have no counterpart here
     _absent = ()

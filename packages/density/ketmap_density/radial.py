@@ -47,6 +47,14 @@ class RadialBasis(Hypers):
             radius=None if radius is None else number(radius, f"{name} radius", above=0),
         )
 
+    def to_dict(self) -> dict:
+        """featomic's nested spelling; functions that files cannot hold become a table."""
+        if type(self).__name__ in RadialBasis.kinds():
+            return super().to_dict()
+        from .tabulated import Tabulated
+
+        return Tabulated.of(self).to_dict()
+
     @property
     def size(self) -> int:
         """Number of functions."""

@@ -30,19 +30,9 @@ _PLACES = {
         *("plan", "save_tensor", "select_systems", "split"),
     ),
     "ketmap_density": (
-        *(
-            "AlchemicalChannels",
-            "ByNeighborType",
-            "Contracted",
-            "Cutoff",
-            "DiracDelta",
-            "Explicit",
-            "Gaussian",
-            "Gto",
-            "LaplacianEigenstate",
-        ),
-        *("Monomials", "ShiftedCosine", "SphericalBessel", "SphericalExpansion", "SphericalExpansionByPair"),
-        *("Step", "TensorProduct", "Willatt2018"),
+        *("AlchemicalChannels", "ByNeighborType", "Contracted", "Custom", "Cutoff", "DiracDelta", "Explicit"),
+        *("Gaussian", "Gto", "LaplacianEigenstate", "Monomials", "ShiftedCosine", "SphericalBessel"),
+        *("SphericalExpansion", "SphericalExpansionByPair", "Step", "Tabulated", "TensorProduct", "Willatt2018"),
         *("contracted_basis", "density_norms", "pca_contraction", "smooth_contraction"),
     ),
     "ketmap_lode": ("LodeSphericalExpansion", "SmearedPowerLaw"),
@@ -60,7 +50,7 @@ _PLACES = {
     "ketmap_linear": ("Invariants", "Model", "Ridge", "Together", "load"),
     "ketmap_ase": ("NPT", "NVE", "Calculator", "ExtrapolationWarning", "Langevin", "run_dynamics"),
 }
-_MODULES = ("analysis", "basis", "clebsch_gordan", "cutoff", "density", "descriptors")
+_MODULES = ("analysis", "basis", "clebsch_gordan", "cutoff", "density", "descriptors", "splines")
 _HOME = {name: module for module, names in _PLACES.items() for name in names}
 
 __version__ = "0.1.0"

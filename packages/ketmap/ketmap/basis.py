@@ -2,18 +2,21 @@
 
 from ketmap_density import (
     Basis,
+    Custom,
     Explicit,
     Gto,
     LaplacianEigenstate,
     Monomials,
     RadialBasis,
     SphericalBessel,
+    Tabulated,
     TensorProduct,
 )
 
 ExpansionBasis = Basis  #: featomic's name
 
 __all__ = [
+    "Custom",
     "ExpansionBasis",
     "Explicit",
     "Gto",
@@ -21,5 +24,6 @@ __all__ = [
     "Monomials",
     "RadialBasis",
     "SphericalBessel",
+    "Tabulated",
     "TensorProduct",
 ]

@@ -1,5 +1,8 @@
 """Which neighbours count, under featomic's names."""
 
 from ketmap_density import Cutoff, ShiftedCosine, Step
+from ketmap_density.cutoff import Smoothing
 
-__all__ = ["Cutoff", "ShiftedCosine", "Step"]
+SmoothingFunction = Smoothing  #: featomic's name
+
+__all__ = ["Cutoff", "ShiftedCosine", "SmoothingFunction", "Step"]

@@ -3,6 +3,7 @@
 from .calculator import LodeSphericalExpansion
 from .density import SmearedPowerLaw
 from .expansion import FieldExpansion
+from .spliner import LodeSpliner
 
 __version__ = "0.1.0"
-__all__ = ["FieldExpansion", "LodeSphericalExpansion", "SmearedPowerLaw"]
+__all__ = ["FieldExpansion", "LodeSphericalExpansion", "LodeSpliner", "SmearedPowerLaw"]

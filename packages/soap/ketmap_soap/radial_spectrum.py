@@ -11,6 +11,7 @@ from ketmap_density.calculator import find_checked_pairs
 from ketmap_density.density import Density
 from ketmap_density.hypers import check_names, complete
 from ketmap_density.radial import RadialBasis
+from ketmap_density.rascaline import understood
 from ketmap_density.selection import Selection, check_gradients
 
 KEYS = ("center_type", "neighbor_type")
@@ -40,7 +41,9 @@ class SoapRadialSpectrum(DensityCalculator):
     """
 
     def __init__(self, *, cutoff: Cutoff = None, density: Density = None, basis=None, **misspelt):
-        complete(type(self).__name__, misspelt, cutoff=cutoff, density=density, basis=basis)
+        name = type(self).__name__
+        cutoff, density, basis, misspelt = understood(name, cutoff, density, basis, misspelt, angular=False)
+        complete(name, misspelt, cutoff=cutoff, density=density, basis=basis)
         super().__init__(cutoff=cutoff, density=density, basis=radial_only(basis))
 
     def to_dict(self) -> dict:
