@@ -86,6 +86,53 @@ MISTAKES = [  # what is written, what it is changed into, line, text
 ]
 
 
+BASES = [
+    "{type: LaplacianEigenstate, max_radial: 3}",
+    "{type: Explicit, by_angular: {0: {type: Gto, max_radial: 3}, "
+    "2: {type: Monomials, angular_channel: 2, max_radial: 1}}}",
+    "{type: TensorProduct, max_angular: 1, radial: {type: Contracted, radial: {type: Gto, max_radial: 1, radius: 4.0}, "
+    "coefficients: [[0.6], [0.8]]}}",
+    "{type: TensorProduct, max_angular: 0, radial: {type: Tabulated, points: ["
+    + ", ".join(f"{{position: {r}.0, values: [{r * r}.0]}}" for r in range(6))
+    + "]}}",
+]
+DENSITIES = [
+    "{type: Gaussian, width: {1: 0.2, 8: 0.3}}",
+    "{type: DiracDelta, scaling: {type: Willatt2018, scale: 2.0, rate: 1.0, exponent: 4}}",
+]
+
+
+@pytest.mark.parametrize("basis", BASES)
+@pytest.mark.parametrize("density", DENSITIES)
+def test_bases_and_densities(tmp_path, basis, density):
+    """Every kind is known here too, and builds the object that its dictionary builds."""
+    import ruamel.yaml
+    from ketmap_soap import SoapPowerSpectrum
+
+    start, end = TRAIN.index("  density"), TRAIN.index("regressor")
+    path = tmp_path / "train.yaml"
+    path.write_text(f"{TRAIN[:start]}  density: {density}\n  basis: {basis}\n{TRAIN[end:]}")
+    built = load(path, TrainConfig).representation.build()
+    given = ruamel.yaml.YAML(typ="safe").load(path.read_text())["representation"]
+    assert built.to_dict() == SoapPowerSpectrum(**{k: v for k, v in given.items() if k != "type"}).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("basis", "text"),
+    [
+        ("{type: LaplacianEigenstates, max_radial: 3}", "did you mean 'LaplacianEigenstate'"),
+        ("{type: Explicit, by_angular: {0: {type: Gto, max_radil: 3}}}", "did you mean 'max_radial'"),
+        ("{type: Explicit, by_angular: {s: {type: Gto, max_radial: 3}}}", "expected an integer"),
+    ],
+)
+def test_mistakes_in_bases(tmp_path, basis, text):
+    start, end = TRAIN.index("  basis"), TRAIN.index("regressor")
+    path = tmp_path / "train.yaml"
+    path.write_text(f"{TRAIN[:start]}  basis: {basis}\n{TRAIN[end:]}")
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        load(path, TrainConfig)
+
+
 @pytest.mark.parametrize(("before", "after", "line", "text"), MISTAKES)
 def test_mistakes(tmp_path, before, after, line, text):
     assert TRAIN.count(before) == 1
