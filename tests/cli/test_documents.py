@@ -82,7 +82,7 @@ MISTAKES = [  # what is written, what it is changed into, line, text
     ("targets:", "data: {}\ntargets:", 5, "found key 'data' a second time, expected every key once"),
     ("targets:", "\ttargets:", 5, "expected valid YAML"),
     ("[energy, forces]", "[energy, forces", 6, "expected valid YAML"),
-    ("type: SoapPowerSpectrum", "type: Soap", 8, "found 'Soap' (text), expected 'SoapPowerSpectrum'"),
+    ("type: SoapPowerSpectrum", "type: Soap", 8, "unknown type 'Soap'; allowed: SoapPowerSpectrum, Lode"),
 ]
 
 

@@ -79,7 +79,12 @@ class TrainConfig(Strict):
     split: Split = Split()
     targets: list[Target] = pydantic.Field(["energy", "forces"], min_length=1)
     weights: dict[Target, Positive] = pydantic.Field(default_factory=dict)
-    representation: Learnable | Annotated[list[Learnable], pydantic.Field(min_length=1)]
+    representation: Annotated[
+        Annotated[Learnable, pydantic.Tag("one")]
+        | Annotated[Annotated[list[Learnable], pydantic.Field(min_length=1)], pydantic.Tag("several")],
+        # said apart by this, so that only the right one complains
+        pydantic.Discriminator(lambda given: "several" if isinstance(given, list) else "one"),
+    ]
     regressor: one_of(Ridge) = one_of(Ridge)()
     output: Path_ | None = None
 
