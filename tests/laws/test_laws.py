@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ase.calculators.lj import LennardJones
-from ketmap_cg import Nice
+from ketmap_cg import EquivariantPowerSpectrum, EquivariantPowerSpectrumByPair, Nice, PowerSpectrum
 from ketmap_density import (
     AlchemicalChannels,
     Cutoff,
@@ -62,6 +62,10 @@ WIDTHS = Gaussian({1: 0.3, 6: 0.5, 8: 0.45, 11: 0.6, 14: 0.5, 17: 0.4})
 DELTA = DiracDelta(center_atom_weight=0.4, scaling=Willatt2018(scale=2.0, rate=1.0, exponent=4))
 
 
+WIDE = SphericalExpansion(**hypers(max_angular=2, max_radial=0))
+NARROW = SphericalExpansion(**hypers(radius=2.8, max_angular=1, max_radial=1))
+
+
 CALCULATORS = {
     "expansion": SphericalExpansion(**hypers()),
     "expansion, sharp": SphericalExpansion(**hypers(width=0.25, max_angular=5, max_radial=4)),
@@ -89,6 +93,12 @@ CALCULATORS = {
         density=SmearedPowerLaw(smearing=1.0, exponent=[1, 6]), basis=TensorProduct(2, Gto(max_radial=1, radius=2.0))
     ),
     "bispectrum": SoapBispectrum(**hypers(max_angular=2, max_radial=0)),
+    "equivariant power spectrum": EquivariantPowerSpectrum(WIDE),
+    "equivariant power spectrum of two densities": EquivariantPowerSpectrum(WIDE, NARROW),
+    "equivariant power spectrum by pair": EquivariantPowerSpectrumByPair(
+        NARROW, SphericalExpansionByPair(**hypers(max_angular=1, max_radial=0))
+    ),
+    "power spectrum of two densities": PowerSpectrum(WIDE, NARROW, neighbor_types=[1, 6, 8]),
     "NICE": Nice(
         SphericalExpansion(**hypers(max_angular=2, max_radial=1)),
         contraction={"max_order": 3, "n_candidates": 30, "n_components": 6, "symmetries": [(0, 1), (1, -1)]},
