@@ -19,7 +19,7 @@ class NeighborList(Descriptor):
     :param cutoff: radius in Å; pairs are strictly shorter.
     :param full_neighbor_list: whether a pair is there twice, as i–j and as j–i; otherwise once, with the lower type
         first and, for equal types, the lower atom first.
-    :param self_pairs: whether each atom is a neighbour of itself at distance zero, after the pairs of its system.
+    :param self_pairs: whether each atom is a neighbour of itself at distance zero.
 
     >>> import ase.build
     >>> tensor = NeighborList(cutoff=1.2, full_neighbor_list=False).compute(ase.build.molecule("H2O"))
@@ -70,7 +70,7 @@ class NeighborList(Descriptor):
 
 
 class _List:
-    """Directed pairs in featomic's order: by system, the pair (i ≤ j, shift ascending) followed by its reverse."""
+    """Directed pairs, ascending by first atom, second atom and shift."""
 
     def __init__(self, first: torch.Tensor, second: torch.Tensor, shifts: torch.Tensor):
         self.first, self.second = first, second  # int64 [pair]
@@ -82,20 +82,19 @@ class _List:
         swap = (first > second) | ((first == second) & _backward(shifts))
         first, second = torch.where(swap, second, first), torch.where(swap, first, second)
         shifts = torch.where(swap[:, None], -shifts, shifts)
-        order = _lexsort([first, second, *shifts.T])
-        first, second, shifts = first[order], second[order], shifts[order]
         if full:
-            first, second = torch.stack([first, second], 1).reshape(-1), torch.stack([second, first], 1).reshape(-1)
-            shifts = torch.stack([shifts, -shifts], 1).reshape(-1, 3)
+            first, second = torch.cat([first, second]), torch.cat([second, first])
+            shifts = torch.cat([shifts, -shifts])
         else:
             swap = batch.types[first] > batch.types[second]
             first, second = torch.where(swap, second, first), torch.where(swap, first, second)
             shifts = torch.where(swap[:, None], -shifts, shifts)
-        if own:  # after the pairs of each system
+        if own:
             atoms = torch.arange(batch.n_atoms, device=first.device)
-            order = torch.argsort(batch.system[torch.cat([first, atoms])], stable=True)
-            first, second = torch.cat([first, atoms])[order], torch.cat([second, atoms])[order]
-            shifts = torch.cat([shifts, shifts.new_zeros(len(atoms), 3)])[order]
+            first, second = torch.cat([first, atoms]), torch.cat([second, atoms])
+            shifts = torch.cat([shifts, shifts.new_zeros(len(atoms), 3)])
+        order = _lexsort([first, second, *shifts.T])
+        first, second, shifts = first[order], second[order], shifts[order]
         return cls(first, second, shifts)
 
     def take(self, places: torch.Tensor) -> "_List":
