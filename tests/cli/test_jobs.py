@@ -11,7 +11,6 @@ import time
 import ase.build
 import ase.io
 import metatensor
-import numpy as np
 import pytest
 from ketmap import check, info, load_tensor, open_tensors, read
 from ketmap.config import DataSet, FeaturesConfig
@@ -341,12 +340,13 @@ finally:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_trajectory(place):
-    """Ten times as many structures, 250 MB of features in all, in chunks of 5 MB."""
+    """Four times as many structures, 100 MB more of features, in chunks of 5 MB or one batch of 256 atoms."""
     solid = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True).repeat(2)
-    settings = FEATURES.replace("radius: 3.0", "radius: 4.0") + "chunk: {megabytes: 5.0}\n"
+    settings = FEATURES.replace("radius: 3.0", "radius: 6.0").replace("max_angular: 2", "max_angular: 4")
+    settings += "chunk: {megabytes: 5.0}\n"
     (place / "soap.yaml").write_text(settings)
     peaks, sizes = [], []
-    for n in (3, 30):
+    for n in (8, 32):
         frames = []
         for i in range(n):
             frames.append(solid.copy())
@@ -356,6 +356,5 @@ def test_memory_does_not_grow_with_the_trajectory(place):
         done = subprocess.run(run, capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout.split("peak ")[1]))
         sizes.append(open_tensors(f"out{n}").nbytes / 2**20)
-    assert sizes[1] > 150 and sizes[1] == pytest.approx(10 * sizes[0], rel=0.2)
-    assert peaks[1] < peaks[0] + 40, (peaks, sizes)
-    assert np.isfinite(peaks).all()
+    assert sizes[1] - sizes[0] > 100
+    assert peaks[1] - peaks[0] < 40, (peaks, sizes)

@@ -11,6 +11,7 @@ _PLACES = {
     "ketmap_core": (
         *("Batch", "CoincidentAtomsError", "CoincidentAtomsWarning", "FileFormatError", "KetmapError"),
         *(
+            "TensorFolder",
             "UnknownTypesError",
             "align",
             "as_batch",
