@@ -24,6 +24,8 @@ TITLES = {
     "threads": "One thread and two",
     "cg_product": "Coupled products: the kernel alone",
     "lambda_soap": "λ-SOAP: structures to TensorMap, and contracted gradients",
+    "correlations": "Density correlations of third order: TensorMap to TensorMap",
+    "nice": "NICE: contraction up to ν = 4 on random methane",
     "channels": "Alchemical channels: 25 elements at the cost of four",
 }
 HEAD = """# Benchmarks

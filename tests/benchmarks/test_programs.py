@@ -25,6 +25,8 @@ NAMES = [
     "channels",
     "cg_product",
     "lambda_soap",
+    "correlations",
+    "nice",
 ]
 
 
