@@ -20,7 +20,7 @@ DISTRIBUTIONS = {
     "PIL": {"pillow"},
 }
 # imports inside a script that is shipped beside the data it made, not part of the package
-SCRIPTS = {"make_ethanol.py"}
+SCRIPTS = {"make_dimers.py", "make_ethanol.py"}
 
 
 def project(folder: Path) -> dict:
