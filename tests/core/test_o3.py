@@ -7,7 +7,7 @@ from ketmap_core.o3 import wigner_d
 from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
 
-ORDERS = [0, 1, 2, 3, 5, 8, 12]
+ORDERS = [0, 1, 2, 3, 5, 8, 12, 16, 20]
 
 
 def rotations(improper):

@@ -49,7 +49,7 @@ def couple(
     Differentiable in both arrays, any number of times.
 
     :param a: ``[row, 2 l1 + 1, q1]``; ``b`` likewise, with the same rows.
-    :param lambdas: λ wanted; by default all, |l1 − l2| … l1 + l2.
+    :param lambdas: λ wanted; by default all that there are.
     :param pairs: columns (q1, q2) that are multiplied, int [q, 2]; by default all, q2 running fastest.
     :return: for each λ ``[row, 2 λ + 1, q]``
     :raises ValueError: for λ that l1 and l2 do not couple to.

@@ -33,7 +33,7 @@ def clebsch_gordan(l1: int, l2: int, l: int) -> np.ndarray:  # -> [m1, m2, M]
 
     Correctly rounded square roots of rational numbers; made once.
 
-    :raises ValueError: if the three cannot couple: |l1 − l2| ≤ λ ≤ l1 + l2.
+    :raises ValueError: if l1 and l2 do not couple to λ.
 
     >>> clebsch_gordan(1, 1, 0)[:, :, 0].round(4) + 0.0  # minus a scalar product
     array([[-0.5774,  0.    ,  0.    ],
