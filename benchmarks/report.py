@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 TITLES = {
     "expansion_kernel": "Spherical expansion: the kernel alone",
     "expansion": "Spherical expansion: structures to TensorMap",
+    "bases": "Spherical expansion: every basis and density",
     "by_pair": "Spherical expansion by pair: structures to TensorMap",
     "radial_spectrum": "Radial spectrum: structures to TensorMap",
     "power_spectrum": "Power spectrum: structures to TensorMap",

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 NAMES = (
-    "expansion_kernel expansion by_pair radial_spectrum power_spectrum gradients md_step snap small large threads "
-    "channels cg_product lambda_soap correlations nice"
+    "expansion_kernel expansion bases by_pair radial_spectrum power_spectrum gradients md_step snap small large "
+    "threads channels cg_product lambda_soap correlations nice"
 ).split()
 
 

@@ -4,7 +4,18 @@ import ase
 import numpy as np
 import pytest
 import scipy.linalg
-from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, SphericalExpansion, TensorProduct
+import scipy.optimize
+from ketmap_density import (
+    Cutoff,
+    DiracDelta,
+    Gaussian,
+    Gto,
+    LaplacianEigenstate,
+    ShiftedCosine,
+    SphericalExpansion,
+    TensorProduct,
+    Willatt2018,
+)
 from ketmap_soap import SoapPowerSpectrum
 from scipy.special import gamma, lpmv
 
@@ -69,6 +80,72 @@ def test_expansion_is_the_integral(integrals):
     for l in range(L_MAX + 1):
         found = tensor.block(o3_lambda=l).values[0]  # -> [m, n]
         np.testing.assert_allclose(found, integrals[:, l * l : (l + 1) ** 2].T, atol=1e-9)
+
+
+def spherical_bessel_functions(r, l):  # [r] -> [n, r]
+    """j_l(z_ln r/R) normalised on [0, R], zero beyond; its zeros by a fine search, not by the interlacing of roots."""
+    from scipy.special import spherical_jn
+
+    x = np.linspace(0.5, 14, 20001)
+    signs = np.sign(spherical_jn(l, x))
+    places = np.flatnonzero(signs[1:] != signs[:-1])
+    zeros = [scipy.optimize.brentq(lambda z: spherical_jn(l, z), x[k], x[k + 1], xtol=1e-14) for k in places]
+    kept = [z for z in zeros if z <= 3 * np.pi * (1 + 1e-9)]  # up to that of l = 0, n = 2
+    norms = [np.sqrt(2 / RADIUS**3) / abs(spherical_jn(l + 1, z)) for z in kept]
+    return np.array([np.where(r <= RADIUS, n * spherical_jn(l, z * r / RADIUS), 0) for n, z in zip(norms, kept)])
+
+
+def test_laplacian_eigenstates_widths_and_scaling():
+    """Two neighbour types of different widths, scaled; ∫ φ_nl Y_lm ρ d³r on spherical shells of each density."""
+    widths, r_0, c, m = {1: 0.45, 8: 0.6}, 2.5, 0.8, 3
+    atoms = ase.Atoms("HOH", positions=[[0, 0, 0], *NEIGHBORS])
+    tensor = SphericalExpansion(
+        cutoff=Cutoff(RADIUS, smoothing=ShiftedCosine(WIDTH)),
+        density=Gaussian(widths, center_atom_weight=OWN, scaling=Willatt2018(scale=r_0, rate=c, exponent=m)),
+        basis=LaplacianEigenstate(max_radial=2),
+    ).compute(atoms)
+    x, radial_weights = np.polynomial.legendre.leggauss(90)
+    r, radial_weights = RADIUS / 2 * (x + 1), RADIUS / 2 * radial_weights
+    z, polar_weights = np.polynomial.legendre.leggauss(64)
+    phi = 2 * np.pi * np.arange(128) / 128
+    rho = np.sqrt(1 - z**2)[:, None]
+    units = np.stack([rho * np.cos(phi), rho * np.sin(phi), z[:, None] + 0 * phi], axis=-1)
+    points = r[:, None, None, None] * units
+    for kind, place in ((1, 1), (8, 0)):
+        sigma, distance = widths[kind], np.linalg.norm(NEIGHBORS[place])
+        squares = np.sum((points - NEIGHBORS[place]) ** 2, axis=-1)
+        scale = fading(distance) * c / (c + (distance / r_0) ** m)
+        density = scale * np.exp(-squares / (2 * sigma**2))
+        if kind == 1:
+            density = density + OWN * np.exp(-(r**2) / (2 * sigma**2))[:, None, None]
+        density *= (np.pi * sigma**2) ** -0.75
+        for l in range(4):
+            functions = spherical_bessel_functions(r, l)
+            harmonics = [harmonic(l, mu, units) for mu in range(-l, l + 1)]
+            shells = np.einsum("ktp,rtp,t->kr", harmonics, density, polar_weights * 2 * np.pi / 128)
+            found = tensor.block(o3_lambda=l, center_type=1, neighbor_type=kind).values[0]  # -> [m, n]
+            np.testing.assert_allclose(found, shells @ (functions * radial_weights * r**2).T, atol=1e-8)
+
+
+def test_delta_density_is_the_functions_at_the_neighbours():
+    """c_nlm = Σ_j f_c u φ_n(r) Y_lm(r̂), with Löwdin-orthonormalised monomials by exact integrals."""
+    radial = {"type": "Monomials", "angular_channel": 1, "max_radial": 2}
+    tensor = SphericalExpansion(
+        cutoff=Cutoff(RADIUS, smoothing=ShiftedCosine(WIDTH)),
+        density=DiracDelta(center_atom_weight=0.0),
+        basis={"type": "TensorProduct", "max_angular": 2, "radial": radial},
+    ).compute(ase.Atoms("Ar3", positions=[[0, 0, 0], *NEIGHBORS]))
+    powers = 1 + 2 * np.arange(3)
+    overlap = RADIUS ** (powers[:, None] + powers + 3) / (powers[:, None] + powers + 3)
+    norm = 1 / np.sqrt(np.diag(overlap))
+    lowdin = np.linalg.inv(scipy.linalg.sqrtm(overlap * norm * norm[:, None]).real) * norm
+    for l in range(3):
+        expected = sum(
+            fading(np.linalg.norm(p))
+            * np.outer([harmonic(l, mu, p) for mu in range(-l, l + 1)], lowdin @ np.linalg.norm(p) ** powers)
+            for p in NEIGHBORS
+        )
+        np.testing.assert_allclose(tensor.block(o3_lambda=l).values[0], expected, atol=1e-9)
 
 
 @pytest.mark.parametrize(

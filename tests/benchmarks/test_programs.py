@@ -15,6 +15,7 @@ NAMES = [
     "expansion",
     "by_pair",
     "radial_spectrum",
+    "bases",
     "power_spectrum",
     "gradients",
     "md_step",
