@@ -43,6 +43,8 @@ def write_features(
     job = _job(settings, data, inputs)
     folder = _folder(path, job, overwrite)
     with written_alone(path):
+        for file in _unfinished(path):  # of a job that was killed
+            file.unlink()
         folder = open_tensors(path)  # as it is now that nobody else writes
         before = folder.n_systems
         if not folder.about["done"]:
@@ -200,10 +202,15 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
+def _unfinished(path: Path) -> list[Path]:
+    """Temporary files of chunks and indices."""
+    return [*path.glob(".chunk-*.mts"), *path.glob(".index.*.json")]
+
+
 def _remove(path: Path) -> None:
     """Take away what ketmap wrote into a folder, and nothing else."""
     with written_alone(path):
-        for file in [*path.glob("chunk-*.mts"), *path.glob(".chunk-*.mts"), path / INDEX]:
+        for file in [*path.glob("chunk-*.mts"), *_unfinished(path), path / INDEX]:
             file.unlink(missing_ok=True)
     (path / ".lock").unlink()
     if left := sorted(file.name for file in path.iterdir()):
