@@ -103,7 +103,7 @@ def plan(calculator, systems, *, gradients: list[str] | None = None, trial: int 
     SphericalExpansion: 1 systems, 5 atoms
       12 blocks, 30 samples, 144 features
       values                        30 rows     2.9 kB
-      positions gradient            87 rows    25.1 kB
+      positions gradient            90 rows    25.9 kB
     """
     name = type(calculator).__name__
     if not hasattr(calculator, "shapes"):

@@ -4,7 +4,7 @@ Every law is a function ``law(calculator, systems, rtol=...)`` that returns the 
 and raises :class:`LawBroken` where that is too large; :func:`check_calculator` tries them all.
 """
 
-from .check import LAWS, Report, check_calculator
+from .check import LAWS, Report, check_calculator, survey
 from .contract import coincident, contract
 from .cutoffs import smooth_at_cutoff, zero_beyond
 from .derivatives import cell_gradient, positions_gradient, strain_gradient
@@ -47,6 +47,7 @@ __all__ = [
     "smooth_at_cutoff",
     "strain_gradient",
     "supercell",
+    "survey",
     "threads",
     "translation",
     "wrapped",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from . import contract, cutoffs, derivatives, independence, periodicity, symmetry, torch_laws
-from .rows import NotApplicable
+from .rows import LawBroken, NotApplicable, lacks_gradients
 from .systems import default_systems
 
 LAWS = {
@@ -38,23 +38,28 @@ CUTOFF_LAWS = {"zero_beyond", "smooth_at_cutoff"}
 
 @dataclass
 class Report:
-    """Largest relative deviation of each law that held, and why the others were not tried."""
+    """Largest relative deviation of each law that held, and why the others were not tried, or broke."""
 
     deviations: dict[str, float] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)  #: of :func:`survey`; others raise instead
+    refused: dict[str, str] = field(default_factory=dict)  #: of :func:`survey`: systems that were left out, and why
 
     def __str__(self) -> str:
         lines = [f"{law:<20} {value:9.1e}" for law, value in self.deviations.items()]
-        return "\n".join(lines + [f"{law:<20} not tried: {why}" for law, why in self.skipped.items()])
+        lines += [f"{law:<20} not tried: {why}" for law, why in self.skipped.items()]
+        lines += [f"{law:<20} broken: {why}" for law, why in self.broken.items()]
+        return "\n".join(lines + [f"{system:<20} refused: {why}" for system, why in self.refused.items()])
 
 
 def check_calculator(
     calculator, *, systems=None, cutoff=None, laws: Iterable[str] | None = None, rtol: float = 1e-9
 ) -> Report:
     """Try every law on a calculator; raise :class:`LawBroken` (an AssertionError) at the first that it
-    breaks.
+    breaks, an error in ``compute`` included. :func:`survey` goes on instead.
 
-    calculator: anything with ``compute(systems, gradients=None)`` that returns a TensorMap.
+    calculator: anything with ``compute(systems)`` that returns a TensorMap, and takes ``gradients=[…]`` if it has
+    any; laws about gradients that it does not offer are skipped.
     systems: list of ``ase.Atoms``; by default a molecule, a triclinic crystal, a small cell and a slab.
     cutoff: radius of a smooth cutoff, or an object with ``radius`` and ``smoothing``; by default the
     calculator's ``cutoff``. The laws about the cutoff are tried where it is known. laws: names of the laws to
@@ -64,6 +69,38 @@ def check_calculator(
     does not hold declares ``exempt_laws = {law: reason}``.
     """
     return try_laws(LAWS, calculator, systems or default_systems(), cutoff=cutoff, laws=laws, rtol=rtol)
+
+
+def survey(calculator, *, systems=None, cutoff=None, laws: Iterable[str] | None = None, rtol: float = 1e-9) -> Report:
+    """As :func:`check_calculator`, for calculators of others: which laws hold, and where the others break.
+
+    Nothing is raised: laws that are broken, errors in ``compute`` included, stand in the report with their reason.
+    Systems that the calculator refuses (mixed periodicity, say) are left out, and stand there too.
+    """
+    report, taken = Report(), []
+    for atoms in systems or default_systems():
+        try:
+            calculator.compute([atoms])
+            taken.append(atoms)
+        except Exception as error:
+            periodic = "".join("p" if p else "-" for p in atoms.pbc)
+            report.refused[f"{atoms.get_chemical_formula()} ({periodic})"] = _told(error)
+    for law in LAWS if laws is None else laws:
+        if not taken:
+            report.skipped[law] = "all systems are refused"
+            continue
+        try:
+            found = try_laws(LAWS, calculator, taken, cutoff=cutoff, laws=[law], rtol=rtol)
+        except LawBroken as error:
+            report.broken[law] = str(error)
+        else:
+            report.deviations |= found.deviations
+            report.skipped |= found.skipped
+    return report
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def try_laws(table: dict, subject, systems, *, cutoff=None, laws=None, rtol=1e-9) -> Report:
@@ -86,4 +123,11 @@ def try_laws(table: dict, subject, systems, *, cutoff=None, laws=None, rtol=1e-9
             report.deviations[law] = table[law](subject, systems, rtol=tolerances.get(law, rtol), **more)
         except NotApplicable as reason:
             report.skipped[law] = str(reason)
+        except LawBroken:
+            raise
+        except Exception as error:
+            if lacks_gradients(error):
+                report.skipped[law] = _told(error)
+                continue
+            raise LawBroken(law, f"compute raises {_told(error)}", float("inf"), rtol) from error
     return report

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from .rows import LawBroken, NotApplicable, compare, relabel, rows, scaled, select, settle, total, without
+from .rows import LawBroken, NotApplicable, compare, compute, relabel, rows, scaled, select, settle, total, without
 
 
 def batch(calculator, systems, *, rtol=1e-9) -> float:
@@ -25,12 +25,11 @@ def threads(calculator, systems, *, rtol=1e-9, gradients=("positions",)) -> floa
     The deviation is exactly zero for calculators that promise the same bits; ask for that with ``rtol=0``.
     """
     before = torch.get_num_threads()
-    options = {"gradients": list(gradients)} if gradients else {}
     try:
         torch.set_num_threads(1)
-        one = calculator.compute(systems, **options)
+        one, gradients = compute(calculator, systems, gradients)
         torch.set_num_threads(max(2, before))
-        several = calculator.compute(systems, **options)
+        several, _ = compute(calculator, systems, gradients)
     finally:
         torch.set_num_threads(before)
     deviations = list(compare(rows(one), rows(several)))
@@ -57,7 +56,7 @@ def extensive(calculator, systems, *, rtol=1e-9) -> float:
 def isolated(calculator, systems, *, rtol=1e-9) -> float:
     """A lone atom has finite features, and disturbs nothing when it is computed in a batch with others."""
     lone = Atoms(numbers=systems[0].numbers[:1], positions=[[0.3, -0.2, 0.1]])
-    values = rows(calculator.compute([lone], gradients=["positions"]))
+    values = rows(compute(calculator, [lone], ["positions"])[0])
     for block in values.values():
         if not np.isfinite(block.values).all():
             raise LawBroken("isolated", f"{block.label} of a lone atom is not finite", np.inf, rtol)

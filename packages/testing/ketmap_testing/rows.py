@@ -25,6 +25,23 @@ class NotApplicable(Exception):
     """The law says nothing about this calculator on these systems; the message tells why."""
 
 
+def lacks_gradients(error: Exception) -> bool:
+    """Whether an error says that gradients are not offered, by the name of the argument or in words."""
+    return not isinstance(error, AssertionError) and "gradient" in str(error)
+
+
+def compute(calculator, systems, gradients=()):
+    """``calculator.compute``, without the ``gradients`` if it does not offer them: the TensorMap, names of those that
+    it has."""
+    if gradients:
+        try:
+            return calculator.compute(systems, gradients=list(gradients)), tuple(gradients)
+        except Exception as error:
+            if not lacks_gradients(error):
+                raise
+    return calculator.compute(systems), ()
+
+
 @dataclass(frozen=True)
 class Deviation:
     """How far one block is from what the law asks for, and which block."""
