@@ -99,10 +99,15 @@ def quiet():
         yield
 
 
-@pytest.mark.parametrize("name", PEERS)
+SLOW = ("EquivariantPowerSpectrum", "EquivariantPowerSpectrumByPair")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in PEERS])
 def test_laws_of_featomic(name):
-    systems = [kt.systems.molecule(), kt.systems.small_cell(), kt.systems.slab()]
-    report = kt.survey(PEERS[name](), systems=systems, cutoff=None if name in WITHOUT_CUTOFF else 3.0)
+    types = (1, 6)
+    systems = [kt.systems.molecule(types), kt.systems.small_cell(types), kt.systems.slab(types)]
+    cutoff = None if name in WITHOUT_CUTOFF else 3.0
+    report = kt.survey(PEERS[name](), systems=systems, cutoff=cutoff, rtol=1e-8)
     assert set(report.broken) == set(BROKEN[name]), report
     skipped = TORCH | NOT_OFFERED.get(name, {})
     assert set(report.skipped) == set(skipped), report
