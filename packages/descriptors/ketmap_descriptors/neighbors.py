@@ -127,8 +127,10 @@ def _backward(shifts: torch.Tensor) -> torch.Tensor:  # [pair, 3] -> bool [pair]
 
 
 def _lexsort(columns: list[torch.Tensor]) -> torch.Tensor:
-    """Places in ascending order of the first column, then the second …"""
-    order = torch.arange(len(columns[0]), device=columns[0].device)
-    for column in reversed(columns):
-        order = order[torch.argsort(column[order], stable=True)]
-    return order
+    """Places in ascending order of the first column, then the second …: a sort of numbers that hold all columns."""
+    code = torch.zeros_like(columns[0])
+    if len(code):
+        for column in columns:
+            low, high = (int(limit) for limit in torch.aminmax(column))
+            code = code * (high - low + 1) + (column - low)
+    return torch.argsort(code)
