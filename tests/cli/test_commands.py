@@ -72,6 +72,17 @@ def test_features_and_check(trained, tmp_path, ketmap):
     assert "keeps the contract" in result.stdout and "made by SphericalExpansion" in result.stdout
 
 
+def test_plan_of_features(trained, tmp_path, ketmap, monkeypatch):
+    """Says what there would be, and writes nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "soap.yaml").write_text(FEATURES + "gradients: [positions]\n")
+    result = ketmap("features", "soap.yaml", trained / "structures.xyz", "--plan")
+    assert result.exit_code == 0, result.output
+    assert "SphericalExpansion: " in result.stdout and "positions gradient" in result.stdout
+    assert "measured on" in result.stdout
+    assert not (tmp_path / "features.mts").exists()
+
+
 def test_features_of_data_in_the_configuration(trained, tmp_path, ketmap, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = trained / "structures.xyz"

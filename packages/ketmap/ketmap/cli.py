@@ -89,6 +89,7 @@ def _examples(*lines: str) -> str:
         "ketmap features soap.yaml structures.xyz",
         "ketmap features soap.yaml a.cif b.cif -o soap.mts",
         "ketmap features soap.yaml trajectories/ -o features",
+        "ketmap features soap.yaml trajectories/ --plan",
     )
 )
 @clear_errors
@@ -101,10 +102,15 @@ def features(
         Path | None, typer.Option("--output", "-o", help="File (.mts), or folder of chunks, to write. \\[features.mts]")
     ] = None,
     overwrite: Overwrite = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how many features, bytes and seconds.")] = False,
 ) -> None:
     """Features of structures, as a TensorMap in a file (.mts) or a folder of chunks, which goes on after stops."""
     from .commands.features import features
+    from .commands.features import plan as only_plan
 
+    if plan:
+        only_plan(config, structures or [])
+        return
     features(config, structures or [], output, overwrite)
 
 

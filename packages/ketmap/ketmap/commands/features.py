@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ketmap_core import TensorFolder, save_tensor
+from ketmap_core import Plan, TensorFolder, save_tensor
+from ketmap_core import plan as plan_of
 
 from .. import console, documents, jobs
 from ..config import DataSet, FeaturesConfig
@@ -13,10 +14,7 @@ from ..folders import FolderError
 
 def features(config: Path, structures: list[Path], output: Path | None = None, overwrite: bool = False) -> Path:
     """Compute the features that a YAML file describes; the file or folder that is left."""
-    settings = documents.load(config, FeaturesConfig)
-    data = DataSet(file=[str(path) for path in structures]) if structures else absolute(settings.data, config)
-    if data is None:
-        raise DataError(f"no structures: name files on the command line, or give data: file: … in '{config}'")
+    settings, data = _settings(config, structures)
     path = Path(output or settings.output or "features.mts")
     if path.is_dir() or not path.suffix:
         _in_chunks(settings, data, path, overwrite)
@@ -30,6 +28,26 @@ def features(config: Path, structures: list[Path], output: Path | None = None, o
     save_tensor(path, tensor)
     _report(path, tensor, f"{len(frames)} structures")
     return path
+
+
+def plan(config: Path, structures: list[Path]) -> Plan:
+    """What the features of a YAML file would be and cost; printed, and nothing is written."""
+    settings, data = _settings(config, structures)
+    frames = load_structures(data)
+    try:
+        found = plan_of(settings.representation.build(), frames, gradients=settings.gradients or None)
+    except TypeError as error:
+        raise DataError(str(error)) from None
+    console.out.print(str(found), highlight=False)
+    return found
+
+
+def _settings(config: Path, structures: list[Path]) -> tuple[FeaturesConfig, DataSet]:
+    settings = documents.load(config, FeaturesConfig)
+    data = DataSet(file=[str(path) for path in structures]) if structures else absolute(settings.data, config)
+    if data is None:
+        raise DataError(f"no structures: name files on the command line, or give data: file: … in '{config}'")
+    return settings, data
 
 
 def _in_chunks(settings: FeaturesConfig, data: DataSet, path: Path, overwrite: bool) -> None:
