@@ -79,6 +79,10 @@ def test_scaling_and_its_derivative():
     np.testing.assert_allclose(scaling.compute(r), formula, rtol=1e-14)
     slope = (scaling.compute(r + h) - scaling.compute(r - h)) / (2 * h)
     np.testing.assert_allclose(scaling.compute(r, derivative=True), slope, atol=1e-9)
+    for m in (1, 2, 3, 6):
+        scaling, r = Willatt2018(1.8, 0.7, m), np.linspace(0.1, 4, 9)
+        second = (scaling.compute(r + h, derivative=True) - scaling.compute(r - h, derivative=True)) / (2 * h)
+        np.testing.assert_allclose(scaling.second_derivative(r), second, atol=1e-8)
     with pytest.raises(ValueError, match="rate must be greater than 0"):
         Willatt2018(1.8, 0.0, 3)
 

@@ -69,14 +69,20 @@ class Part:
         return self.rows if has.all() else self.rows.start + np.flatnonzero(has)
 
 
-def parts(environments: Environments) -> dict[int, Part]:
-    """The centres by type, types ascending."""
-    has = (environments.counts() > 0).cpu().numpy()  # -> [centre, channel]
+def neighbors_of_centers(environments: Environments) -> np.ndarray:  # -> bool [centre, channel]
+    """Which types each centre has around it, or is."""
+    has = (environments.counts() > 0).cpu().numpy()
     own = environments.own.cpu().numpy()
     known = np.flatnonzero(own >= 0)
     has[known, own[known]] = True
+    return has
+
+
+def parts(environments: Environments) -> dict[int, Part]:
+    """The centres by type, types ascending."""
+    has = neighbors_of_centers(environments)
     types, first = np.unique(environments.center_types.cpu().numpy(), return_index=True)
-    last = [*first[1:], len(own)]
+    last = [*first[1:], len(has)]
     return {int(t): Part(slice(int(a), int(b)), has[a:b]) for t, a, b in zip(types, first, last)}
 
 

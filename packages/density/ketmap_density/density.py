@@ -48,8 +48,18 @@ class Density(Hypers):
 
     def radial_integrals(self, r: np.ndarray, basis: Basis, derivative: int = 0) -> np.ndarray:  # -> [r, l, n]
         """R_nl(r), or a derivative: the density of a neighbour at distance r, scaled, integrated on the basis."""
-        integrals = self.integrals(r, basis, derivative)
-        return integrals if self.scaling is None else integrals * self.scaling.compute(r)[:, None, None]
+        if self.scaling is None:
+            return self.integrals(r, basis, derivative)
+        u = [self.scaling.compute(r)]
+        if derivative > 0:
+            u.append(self.scaling.compute(r, derivative=True))
+        if derivative > 1:
+            u.append(self.scaling.second_derivative(r))
+        terms = [
+            math.comb(derivative, k) * u[k][:, None, None] * self.integrals(r, basis, derivative - k)
+            for k in range(derivative + 1)
+        ]
+        return sum(terms)
 
 
 @hypers
@@ -85,7 +95,7 @@ class Gaussian(Density):
 
     @property
     def smooth(self) -> bool:
-        return self.scaling is None
+        return self.scaling is None or self.scaling.even
 
     @property
     def normalization(self) -> float:

@@ -8,11 +8,21 @@ from .hypers import Hypers, hypers, integer, number
 class RadialScaling(Hypers):
     """A factor u(r) of the density of a neighbour at distance r, beside the cutoff function.
 
-    Subclasses give :meth:`compute`. The centre's own density is not scaled.
+    Subclasses give :meth:`compute`; those that are :attr:`even` also :meth:`second_derivative`. The centre's own
+    density is not scaled.
     """
+
+    @property
+    def even(self) -> bool:
+        """Whether u(−r) = u(r) is smooth, which makes shorter splines."""
+        return False
 
     def compute(self, positions: np.ndarray, *, derivative: bool = False) -> np.ndarray:
         """u(r), or its derivative, with the shape of ``positions`` (Å)."""
+        raise NotImplementedError
+
+    def second_derivative(self, positions: np.ndarray) -> np.ndarray:
+        """u''(r)."""
         raise NotImplementedError
 
 
@@ -37,9 +47,19 @@ class Willatt2018(RadialScaling):
             exponent=integer(self.exponent, "Willatt2018 exponent", minimum=1),
         )
 
+    @property
+    def even(self) -> bool:
+        return self.exponent % 2 == 0
+
     def compute(self, positions: np.ndarray, *, derivative: bool = False) -> np.ndarray:
         x = np.asarray(positions, dtype=float) / self.scale
         fraction = self.rate / (self.rate + x**self.exponent)
         if not derivative:
             return fraction
         return -(fraction**2) * self.exponent / (self.rate * self.scale) * x ** (self.exponent - 1)
+
+    def second_derivative(self, positions: np.ndarray) -> np.ndarray:
+        x, m, c = np.asarray(positions, dtype=float) / self.scale, self.exponent, self.rate
+        if m == 1:
+            return 2 * c / (self.scale**2 * (c + x) ** 3)
+        return c * m * x ** (m - 2) / (self.scale**2 * (c + x**m) ** 3) * ((m + 1) * x**m - (m - 1) * c)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from ketmap_core import Batch, BlockShape, Pairs
 from ketmap_density import Environments, Expansion
-from ketmap_density.blocks import Maker, samples_of, take, take_columns
+from ketmap_density.blocks import Maker, neighbors_of_centers, samples_of, take, take_columns
 from ketmap_density.selection import Selection
 from ketmap_ops.outer import expand_outer
 from ketmap_ops.power_spectrum import (
@@ -57,15 +57,6 @@ def pair_index(a: int, b: int, n_channels: int) -> int:
     [0, 1, 2, 3, 4, 5]
     """
     return a * n_channels - a * (a - 1) // 2 + b - a
-
-
-def neighbors_of_centers(environments: Environments) -> np.ndarray:  # -> bool [centre, channel]
-    """Which types each centre has around it, or is."""
-    has = (environments.counts() > 0).cpu().numpy()
-    own = environments.own.cpu().numpy()
-    known = np.flatnonzero(own >= 0)
-    has[known, own[known]] = True
-    return has
 
 
 def neighbors_of_atoms(batch: Batch, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
