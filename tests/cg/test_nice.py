@@ -7,11 +7,13 @@ import ase.build
 import metatensor
 import numpy as np
 import pytest
-from ketmap_cg import Contraction, DensityCorrelations, Nice
+from ketmap_cg import Contraction, DensityCorrelations, MessagePassing, Nice
 from ketmap_cg.nice import network
 from ketmap_core import FileFormatError, NotFittedError, UnknownTypesError, check, info
-from ketmap_density import Cutoff
+from ketmap_density import Cutoff, Gto, SphericalExpansionByPair, TensorProduct
+from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
 from ketmap_soap import SoapPowerSpectrum
+from ketmap_testing import check_calculator
 from metatensor import Labels
 
 from .conftest import expansion
@@ -210,3 +212,32 @@ def test_hyper_parameters(given, message):
         Contraction(**given)
     with pytest.raises(ValueError, match=message):
         Nice(expansion(), contraction=given)
+
+
+def test_other_densities(methanes):
+    """The long-range field and messages are densities too: contracted, they turn as they should."""
+    rho = expansion(max_angular=1)
+    field = LodeSphericalExpansion(
+        density=SmearedPowerLaw(smearing=1.0, exponent=1), basis=TensorProduct(1, Gto(max_radial=1, radius=2.0))
+    )
+
+    class Messages:
+        def to_dict(self):
+            return {"density": rho.to_dict()}
+
+        def compute(self, systems, gradients=None, **selections):
+            pairs = SphericalExpansionByPair(cutoff=rho.cutoff, density=rho.density, basis=rho.basis)
+            first = rho.compute(systems, gradients=gradients).keys_to_properties("neighbor_type")
+            return MessagePassing().compute(
+                pairs.compute(systems, gradients=gradients), second=first, selected_keys=Labels.range("o3_lambda", 3)
+            )
+
+    crystals = []
+    for seed in range(6):
+        atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True)
+        atoms.rattle(0.2, seed=seed)
+        crystals.append(atoms)
+    contraction = Contraction(max_order=2, n_candidates=40, n_components=6, symmetries=((0, 1), (2, -1)))
+    for density, systems in ((field, crystals), (Messages(), methanes)):
+        nice = Nice(density, contraction=contraction).fit(systems)
+        check_calculator(nice, systems=systems[:2], laws=["rotation", "inversion", "positions_gradient"], rtol=1e-8)

@@ -53,8 +53,10 @@ class Nice:
     """
 
     def __init__(self, density: Any, *, contraction: Contraction | dict | None = None):
-        if not hasattr(density, "compute"):
-            raise ValueError(f"expected a calculator of a density, with compute(systems), got {type(density).__name__}")
+        if not (hasattr(density, "compute") and hasattr(density, "to_dict")):
+            raise ValueError(
+                f"expected a calculator of a density, with compute(systems) and to_dict(), got {type(density).__name__}"
+            )
         self.density = density
         self.contraction = Contraction() if contraction is None else Contraction.from_dict(contraction)
         self._fitted: Fitted | None = None
