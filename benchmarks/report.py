@@ -22,6 +22,7 @@ TITLES = {
     "snap": "Silicon on one core against SNAP",
     "small": "A small molecule",
     "large": "A large structure",
+    "lode": "Long-range field",
     "threads": "One thread and two",
     "cg_product": "Coupled products: the kernel alone",
     "lambda_soap": "λ-SOAP: structures to TensorMap, and contracted gradients",

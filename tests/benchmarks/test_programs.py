@@ -35,6 +35,7 @@ NAMES = [
     "lambda_soap",
     "correlations",
     "nice",
+    "lode",
 ]
 
 

@@ -13,7 +13,7 @@ from .assembly import FieldAssembly, key_names
 from .density import SmearedPowerLaw
 from .expansion import Centers, FieldExpansion
 
-NEAR = 0.1  # Å, within which atoms at one point are looked for
+NEAR = 1.0  # Å, within which atoms at one point are looked for: much less makes many cells
 
 
 class LodeSphericalExpansion:

@@ -97,7 +97,7 @@ class ReciprocalTerm:
     def _around(positions, k, cosine, sine, centers):  # -> [centre, channel, k] Σ_j cos k·r_ij and sin k·r_ij
         c, s = _phases(positions[centers], k)
         c, s = c[:, None], s[:, None]
-        return c * cosine + s * sine, c * sine - s * cosine
+        return torch.addcmul(c * cosine, s, sine), torch.addcmul(c * sine, s, cosine, value=-1.0)
 
     def jacobian(self, rows: torch.Tensor) -> torch.Tensor:  # -> [row, atom, 3, lm, (exponent, n)]
         """Derivatives of c_i, some rows of ``values``, by the place of atom j, as if i stood still; detached."""

@@ -1,0 +1,56 @@
+"""The long-range field of silicon: values against featomic, growth with size, and energy with forces."""
+
+import featomic
+import featomic.density
+import harness
+import numpy as np
+import structures as data
+import torch
+from ketmap_core import as_batch
+from ketmap_density import Gto, TensorProduct
+from ketmap_linear import Invariants
+from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
+
+
+def calculators(max_angular: int, max_radial: int):
+    """ketmap's and featomic's, with the same hyper-parameters and the default cutoff in k."""
+    radial = Gto(max_radial=max_radial, radius=4.0)
+    field = LodeSphericalExpansion(density=SmearedPowerLaw(1.0, 1), basis=TensorProduct(max_angular, radial))
+    theirs = field.to_dict() | {"density": featomic.density.SmearedPowerLaw(smearing=1.0, exponent=1)}
+    return field, featomic.LodeSphericalExpansion(**theirs)
+
+
+def main():
+    given = harness.options(__doc__)
+    report = harness.Report("lode", given)
+    field, theirs = calculators(*((1, 1) if given.tiny else (4, 5)))
+    model = Invariants(field)
+    potential = model.potential(torch.ones(model.n_features((14,)), dtype=torch.float64), (14,))
+    for n_atoms, aim in ((8, "5 x"),) if given.tiny else ((54, "5 x"), (432, None), (1458, "20 x")):
+        atoms = data.silicon(n_atoms)
+        ours, peer = field.compute(atoms), theirs.compute(atoms)
+        pairs = [(a.values, b.values) for a, b in zip(ours.blocks(), peer.blocks())]
+        scale = max(np.abs(b).max() for _, b in pairs)
+        difference = max(float(np.abs(a - b).max() / scale) for a, b in pairs)
+        batch = as_batch(atoms)
+        around = potential.environments(batch)
+        seconds = harness.alternate(
+            given.seconds,
+            ketmap=lambda atoms=atoms: field.compute(atoms),
+            featomic=lambda atoms=atoms: theirs.compute(atoms),
+            forces=lambda batch=batch, around=around: potential(batch, around),
+        )
+        per_atom = {name: 1e6 * value / len(atoms) for name, value in seconds.items()}
+        report.row(
+            f"silicon, {len(atoms)} atoms",
+            per_atom["ketmap"],
+            {"featomic": per_atom["featomic"]},
+            aim=aim,
+            difference=difference,
+            energy_and_forces=per_atom["forces"],
+        )
+    report.save()
+
+
+if __name__ == "__main__":
+    main()
