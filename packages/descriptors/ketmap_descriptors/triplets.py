@@ -50,7 +50,7 @@ class Triplets:
         for first, second, starts in self._chunks(functions[0].closed):
             a, b = table.index_select(0, first), table.index_select(0, second)
             ij, ik, fade = a[:, 3], b[:, 3], a[:, 4] * b[:, 4]
-            cosine = torch.linalg.vecdot(a[:, :3], b[:, :3])
+            cosine = (a[:, :3] * b[:, :3]) @ a.new_ones(3)
             if functions[0].closed:
                 fade = fade * self._closing(ij, ik, cosine)
             terms = [term * fade for term in angular_values(functions, ij, ik, cosine)]
@@ -123,9 +123,8 @@ class Triplets:
             starts = cumulated[row : last + 1] - cumulated[row]
             if closed:
                 side = vectors.index_select(0, second) - vectors.index_select(0, first)
-                near = torch.linalg.vecdot(side, side) < self.radius**2
-                kept = torch.nonzero(near)[:, 0]
+                kept = torch.nonzero(side.square() @ side.new_ones(3) < self.radius**2)[:, 0]
                 first, second = first[kept], second[kept]
-                starts = torch.cat([starts.new_zeros(1), near.cumsum(0)])[starts]
+                starts = torch.searchsorted(kept, starts)
             yield first, second, starts
             row = last
