@@ -80,7 +80,7 @@ for accuracy in (1e-6, 1e-8):
 ethanol = ketmap.read(resources.files("ketmap") / "data" / "ethanol_xtb.extxyz.gz")
 folder = os.environ.get("KETMAP_DATA")
 if folder:
-    structures = ketmap.read(Path(folder) / "qm7/qm7_train.xyz.gz")[::300]
+    structures = ketmap.read(Path(folder) / "qm7/qm7_train.xyz.gz", ":600:30")
 else:
     print("KETMAP_DATA is not set: ethanol instead of QM7")
     structures = ethanol[::50]
