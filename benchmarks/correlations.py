@@ -5,7 +5,8 @@ import numpy as np
 import peers
 import structures as data
 from featomic.clebsch_gordan import DensityCorrelations as Theirs
-from ketmap import DensityCorrelations, SphericalExpansion
+from ketmap import DensityCorrelations, SoapBispectrum, SphericalExpansion
+from metatensor import Labels
 
 
 def difference(ours, theirs) -> float:
@@ -14,6 +15,27 @@ def difference(ours, theirs) -> float:
     return (
         max(float(np.abs(ours.block(key).values - block.values).max(initial=0)) for key, block in theirs.items())
         / scale
+    )
+
+
+def invariants(report, max_radial, max_angular, given):
+    """True scalars only, structures to TensorMap; featomic has them as the λ = 0 part of its correlations."""
+    systems = [data.silicon(8 if given.tiny else 216)]
+    ours = SoapBispectrum(**peers.ketmap_hypers(max_radial, max_angular))
+    rho = peers.featomic.SphericalExpansion(**peers.featomic_hypers(max_radial, max_angular))
+    theirs = Theirs(n_correlations=2, max_angular=2 * max_angular)
+    scalars = Labels(["o3_lambda", "o3_sigma"], np.array([[0, 1]]))
+
+    def featomic():
+        return theirs.compute(rho.compute(systems).keys_to_properties("neighbor_type"), selected_keys=scalars)
+
+    times = harness.alternate(given.seconds, ketmap=lambda: ours.compute(systems), featomic=featomic)
+    n_atoms = sum(map(len, systems))
+    report.row(
+        f"bispectrum, {max_radial + 1} radial functions, l ≤ {max_angular}, {n_atoms} atoms of silicon",
+        times["ketmap"] / n_atoms * 1e6,
+        {"featomic": times["featomic"] / n_atoms * 1e6},
+        features=ours.compute(systems).block(0).shape[-1],
     )
 
 
@@ -45,6 +67,8 @@ def main():
             gigabytes_per_second={which: megabytes / 1e3 / times[which] for which in ("ketmap", "memcpy")},
             difference=difference(result, theirs.compute(rho)),
         )
+    for max_radial, max_angular in ((1, 1),) if given.tiny else ((3, 3), (5, 4)):
+        invariants(report, max_radial, max_angular, given)
     report.save()
 
 

@@ -39,7 +39,7 @@ _PLACES = {
     "ketmap_lode": ("LodeSphericalExpansion", "SmearedPowerLaw"),
     "ketmap_cg": (
         *("ClebschGordanProduct", "Contraction", "DensityCorrelations", "EquivariantPowerSpectrum"),
-        *("EquivariantPowerSpectrumByPair", "Nice", "PowerSpectrum"),
+        *("EquivariantPowerSpectrumByPair", "MessagePassing", "Nice", "PairFeatures", "PowerSpectrum"),
     ),
     "ketmap_soap": ("SoapBispectrum", "SoapPowerSpectrum", "SoapRadialSpectrum"),
     "ketmap_analysis": ("ScoreCard", "Twins", "known_twins", "score_card"),

@@ -13,7 +13,8 @@ Key = tuple[int, int, int, int]  # λ, σ, type of the centre, ν
 
 def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network, keys: list[Key]) -> dict[Key, object]:
     """The block of each key, all of one type of centre."""
-    found = network(around.values)
+    only = {key[:2] for key in keys}
+    found = network(around.values, only)
     samples = make.labels(("system", "atom"), around.samples)
     blocks = {}
     for key in keys:
@@ -29,7 +30,7 @@ def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network
         row = torch.from_numpy(gradient.samples[:, 0].astype(np.int64)).repeat_interleave(n_directions)
         tangents = {symmetry: values.flatten(0, 1) for symmetry, values in gradient.values.items()}
         some = next(iter(tangents.values()))
-        slopes = network.tangents(around.values, tangents, row.to(some.device))
+        slopes = network.tangents(around.values, tangents, row.to(some.device), only)
         for key, block in blocks.items():
             l, sigma, _, order = key
             values = slopes[order - 1][l, sigma]

@@ -27,11 +27,16 @@ class Network:
             for order, below in zip(pieces[1:], sizes)
         ]
 
-    def __call__(self, density: Features) -> list[Features]:
-        """Features [row, μ, q] of every order, from the density [row, m, column] of each (l, σ)."""
-        return _in_chunks(self._apply, (density,), self.width, len(self.pieces))
+    def __call__(self, density: Features, only: set[Symmetry] | None = None) -> list[Features]:
+        """Features [row, μ, q] of every order, from the density [row, m, column] of each (l, σ).
 
-    def tangents(self, density: Features, derivative: Features, row: torch.Tensor) -> list[Features]:
+        :param only: the (λ, σ) that come out; others are forgotten after each chunk of rows.
+        """
+        return _in_chunks(self._apply, (density,), self.width, only)
+
+    def tangents(
+        self, density: Features, derivative: Features, row: torch.Tensor, only: set[Symmetry] | None = None
+    ) -> list[Features]:
         """Derivatives of the features: ``derivative`` [tangent, m, column] of the density, of which tangent t is that
         of row ``row[t]``."""
         found = self(density)
@@ -51,7 +56,7 @@ class Network:
                 slopes.append(self._contract(pieces, change, slopes, part, constant=0.0))
             return slopes
 
-        return _in_chunks(apply, (derivative, {"row": row}), 3 * self.width, len(self.pieces))
+        return _in_chunks(apply, (derivative, {"row": row}), 3 * self.width, only)
 
     @property
     def width(self) -> int:
@@ -89,7 +94,7 @@ def fit(density: Features, hypers: Contraction) -> Network:
 
     Holds the contracted features of all rows, and the candidates of a chunk of them.
     """
-    density = {symmetry: values.detach().double() for symmetry, values in density.items()}
+    density = {symmetry: values.detach().to("cpu", torch.float64) for symmetry, values in density.items()}
     top = max(l for l, _ in density) if hypers.max_angular is None else hypers.max_angular
     wanted = needed(list(density), hypers.max_order, top, hypers.symmetries)
     pieces: list[dict[Symmetry, Piece]] = []
@@ -167,14 +172,15 @@ def _chunks(produce, operands: dict, width: int):
         yield rows, produce({name: values[rows] for name, values in operands.items()})
 
 
-def _in_chunks(apply, arrays: tuple[dict, ...], width: int, n_orders: int) -> list[Features]:
-    """``apply`` to some rows of all ``arrays`` at a time, joined."""
+def _in_chunks(apply, arrays: tuple[dict, ...], width: int, only: set[Symmetry] | None) -> list[Features]:
+    """``apply`` to some rows of all ``arrays`` at a time; what is wanted of the results, joined."""
     n_rows = len(next(iter(arrays[0].values())))
     size = max(1, CHUNK // (8 * width))
-    parts = [
-        apply(*({name: values[start : start + size] for name, values in each.items()} for each in arrays))
-        for start in range(0, max(n_rows, 1), size)
-    ]
+    parts = []
+    for start in range(0, max(n_rows, 1), size):
+        chunk = ({name: values[start : start + size] for name, values in each.items()} for each in arrays)
+        orders = apply(*chunk)
+        parts.append([{s: f[s] for s in f if only is None or s in only} for f in orders])
     if len(parts) == 1:
         return parts[0]
-    return [{s: torch.cat([part[order][s] for part in parts]) for s in parts[0][order]} for order in range(n_orders)]
+    return [{s: torch.cat([part[order][s] for part in parts]) for s in f} for order, f in enumerate(parts[0])]
