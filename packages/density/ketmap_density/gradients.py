@@ -76,12 +76,11 @@ def positions_gradient(
         place = rows.image_rows[start : start + CHUNK]
         of_images = None if kind is None else kind[place]
         gradient.index_add_(0, place, pair_jacobian(expansion, images, each, table, of_images))
-    flat = gradient.flatten(1)
-    minus = flat.new_full((1, len(flat)), -1.0)
-    starts = rows.starts.tolist()
-    for own, first, last in zip(rows.own.tolist(), starts, starts[1:]):
-        if last - first > 1:
-            flat[own] = (minus[:, first:last] @ flat[first:last])[0]
+    flat, counts = gradient.flatten(1), rows.starts.diff()
+    center = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)  # -> [row]
+    sums = flat.new_zeros(len(counts), flat.shape[1]).index_add_(0, center, flat)
+    moves = (counts > 1) & (rows.own >= 0)
+    flat[rows.own[moves]] = -sums[moves]
     return gradient
 
 
