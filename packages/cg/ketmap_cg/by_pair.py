@@ -24,6 +24,17 @@ class EquivariantPowerSpectrumByPair(DensityProduct):
     :param calculator_1: a calculator of a density by centre, such as :class:`~ketmap_density.SphericalExpansion`.
     :param calculator_2: one of a density by pair, such as ``SphericalExpansionByPair``.
     :param neighbor_types: with ``neighbors_to_properties``, the types that there are to be properties of.
+
+    >>> import ase.build
+    >>> from ketmap_cg import EquivariantPowerSpectrumByPair
+    >>> from ketmap_density import Cutoff, Gaussian, Gto, Step, TensorProduct
+    >>> from ketmap_density import SphericalExpansion, SphericalExpansionByPair
+    >>> basis = TensorProduct(max_angular=1, radial=Gto(max_radial=1))
+    >>> hypers = {"cutoff": Cutoff(4.0, smoothing=Step()), "density": Gaussian(0.4), "basis": basis}
+    >>> calculator = EquivariantPowerSpectrumByPair(SphericalExpansion(**hypers), SphericalExpansionByPair(**hypers))
+    >>> tensor = calculator.compute(ase.build.molecule("H2O"))
+    >>> tensor.block(dict(o3_lambda=1, o3_sigma=-1, first_atom_type=8, neighbor_1_type=1, second_atom_type=1)).shape
+    (2, 3, 4)
     """
 
     def __init__(

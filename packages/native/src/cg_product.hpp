@@ -180,11 +180,11 @@ void cg_product_vjp(const ketmap::CgProduct<T> &p, const T *grad, T *grad_a, T *
                 for (int r = 0; r < n_rows; r++) {
                     s.from[r] = s.zeros.data();
                     if (!source[r]) continue;
-                    s.from[r] = source[r] + chunk * cg_chunk;
-                    if (count == cg_chunk) continue;
-                    T *padded = &s.rows[r * cg_chunk];
-                    std::fill(std::copy(s.from[r], s.from[r] + count, padded), padded + cg_chunk, T(0));
-                    s.from[r] = padded;
+                    // copied: rows are far apart, often by powers of two, and would drive each other out of the cache
+                    T *near = &s.rows[r * cg_chunk];
+                    const T *far = source[r] + chunk * cg_chunk;
+                    std::fill(std::copy(far, far + count, near), near + cg_chunk, T(0));
+                    s.from[r] = near;
                 }
                 by_vectors<T>(count, [&](auto n) { slope_chunk<T, decltype(n)::value>(*f.program, s); });
                 for (auto at = first; at < last; at++) {
