@@ -45,8 +45,8 @@ def main():
     crystals = data.crystals(80 if given.tiny else 160)
     measure(report, "molecular crystals, position gradients", crystals, given.seconds, ["positions"])
     report.note(
-        "Results are 3 kB per pair, 170 kB per atom: half of the time is memory touched for the first time, and the rest "
-        "the neighbour search, the labels of the pairs and the making of blocks."
+        "Results are 3 kB per pair, 170 kB per atom: half of the time is memory touched for the first time, the rest "
+        "is in the neighbour search, the labels of the pairs and the making of blocks."
     )
     report.save()
 
