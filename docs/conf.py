@@ -1,5 +1,6 @@
 """Settings of sphinx: ``sphinx-build -W docs docs/_build``."""
 
+import re
 import warnings
 
 project = "ketmap"
@@ -41,3 +42,12 @@ sphinx_gallery_conf = {
 # sphinx-gallery's configuration holds nothing that matters to what is cached
 suppress_warnings = ["config.cache"]
 warnings.filterwarnings("ignore", message=r".torch.jit.script. is deprecated", category=DeprecationWarning)
+
+
+def _bars(app, what, name, obj, options, lines):
+    """Bars in docstrings are absolute values, not substitutions."""
+    lines[:] = [re.sub(r"(``.*?``)|(?<!\\)\|", lambda found: found[1] or r"\|", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", _bars)

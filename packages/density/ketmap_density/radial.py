@@ -182,7 +182,7 @@ class Monomials(RadialBasis):
 class SphericalBessel(RadialBasis):
     """j_l(z_ln r/``radius``), normalised on [0, ``radius``]; z_ln is the n-th zero of j_l, l = ``angular_channel``.
 
-    With all l up to one eigenvalue z²_ln/``radius``² these are the eigenstates of the Laplacian in the sphere, which
+    With all l up to one eigenvalue (z_ln/``radius``)² these are the eigenstates of the Laplacian in the sphere, which
     vanish at its surface (Bigi, Huguenin-Dumittan, Ceriotti, Manolopoulos, JCP 157, 234101 (2022)).
     """
 

@@ -16,7 +16,7 @@ class Species(Hypers):
 
 @hypers
 class AlchemicalChannels(Species):
-    """Neighbour types mixed into a few pseudo-elements: c[channel] = Σ_type ``mixing``[type, channel] c[type].
+    """Neighbour types mixed into a few pseudo-elements: c[channel] = Σ_type u[type, channel] c[type], u = ``mixing``.
 
     Mixed inside the kernel: time and memory follow the number of channels. A centre's own density is mixed like that
     of its neighbours, so every centre has every channel. ``mixing`` may be a torch tensor: where it requires
