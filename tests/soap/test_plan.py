@@ -50,9 +50,9 @@ def same(plan, tensor):
         assert shape.values == block.values.shape
         assert shape.gradients == {name: gradient.values.shape for name, gradient in block.gradients()}
         size = block.values.nbytes + sum(gradient.values.nbytes for _, gradient in block.gradients())
-        assert shape.bytes == size
+        assert shape.nbytes == size
         total += size
-    assert plan.bytes == total
+    assert plan.nbytes == total
     assert plan.samples == sum(len(block.samples) for block in tensor.blocks())
     assert plan.features == sum(math.prod(block.values.shape[1:]) for block in tensor.blocks())
 
@@ -107,7 +107,7 @@ def test_time_is_measured_on_some_of_the_systems(hypers):
 def test_nothing(calculator):
     for nothing in ([], ase.Atoms()):
         found = plan(calculator, nothing, gradients=["positions"])
-        assert (len(found.blocks), found.bytes, found.seconds) == (0, 0, None)
+        assert (len(found.blocks), found.nbytes, found.seconds) == (0, 0, None)
         assert "0 blocks" in str(found)
 
 
@@ -116,7 +116,7 @@ def test_float32(hypers, torch_system):
 
     calculator = SphericalExpansion(**hypers())
     single = plan(calculator, [torch_system(SYSTEMS[0], dtype=torch.float32)], trial=0)
-    assert 2 * single.bytes == plan(calculator, SYSTEMS[:1], trial=0).bytes
+    assert 2 * single.nbytes == plan(calculator, SYSTEMS[:1], trial=0).nbytes
 
 
 def test_calculators_that_do_not_say():

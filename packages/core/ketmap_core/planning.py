@@ -26,7 +26,7 @@ class BlockShape:
     itemsize: int = 8  #: bytes of a number
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """Of values and gradients; labels are not counted."""
         return self.itemsize * sum(map(math.prod, (self.values, *self.gradients.values())))
 
@@ -62,9 +62,9 @@ class Plan:
         return sum(block.values[0] for block in self.blocks)
 
     @property
-    def bytes(self) -> int:
+    def nbytes(self) -> int:
         """Of all values and gradients; labels are not counted."""
-        return sum(block.bytes for block in self.blocks)
+        return sum(block.nbytes for block in self.blocks)
 
     def bytes_of(self, gradient: str | None = None) -> int:
         """Of the values, or of one gradient."""
@@ -119,15 +119,15 @@ def plan(calculator, systems, *, gradients: list[str] | None = None, trial: int 
             key = tuple(block.key.values())
             blocks[key] = blocks[key] + block if key in blocks else block
     found = Plan(name, tuple(blocks.values()), len(batch), batch.n_atoms, None)
-    if trial <= 0 or whole or not listed or found.bytes == 0:
+    if trial <= 0 or whole or not listed or found.nbytes == 0:
         return found
-    count = max(1, min(len(listed), int(len(listed) * trial / found.bytes)))
+    count = max(1, min(len(listed), int(len(listed) * trial / found.nbytes)))
     some = listed[:: math.ceil(len(listed) / count)]
-    size = sum(block.bytes for block in calculator.shapes(some, gradients=gradients, **chosen))
+    size = sum(block.nbytes for block in calculator.shapes(some, gradients=gradients, **chosen))
     calculator.compute(some[:1], gradients=gradients, **chosen)  # tables are made once
     start = time.perf_counter()
     calculator.compute(some, gradients=gradients, **chosen)
-    seconds = (time.perf_counter() - start) * found.bytes / max(size, 1)
+    seconds = (time.perf_counter() - start) * found.nbytes / max(size, 1)
     return dataclasses.replace(found, seconds=seconds, measured_on=len(some))
 
 
