@@ -43,7 +43,7 @@ def main():
     given = harness.options(__doc__)
     report = harness.Report("correlations", given)
     for max_radial, max_angular, aim in ((1, 1, None),) if given.tiny else ((3, 3, 20), (7, 2, None)):
-        systems = [data.silicon(8 if given.tiny else 216)]
+        systems = [data.silicon(8 if given.tiny else 512)]
         rho = SphericalExpansion(**peers.ketmap_hypers(max_radial, max_angular)).compute(systems)
         rho = rho.keys_to_properties("neighbor_type")
         ours, theirs = DensityCorrelations(n_correlations=2), Theirs(n_correlations=2, max_angular=3 * max_angular)
