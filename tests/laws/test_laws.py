@@ -90,7 +90,7 @@ CALCULATORS = {
     "power spectrum, widths by type": SoapPowerSpectrum(**hypers() | {"density": WIDTHS}),
     "power spectrum, step, no own density": SoapPowerSpectrum(**hypers(smoothing=Step(), own=0.0)),
     "long-range field": LodeSphericalExpansion(
-        density=SmearedPowerLaw(smearing=1.0, exponent=[1, 6]), basis=TensorProduct(2, Gto(max_radial=1, radius=2.0))
+        density=SmearedPowerLaw(smearing=1.0, exponent=[1, 5]), basis=TensorProduct(2, Gto(max_radial=1, radius=2.0))
     ),
     "bispectrum": SoapBispectrum(**hypers(max_angular=2, max_radial=0)),
     "equivariant power spectrum": EquivariantPowerSpectrum(WIDE),

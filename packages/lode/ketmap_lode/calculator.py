@@ -34,6 +34,9 @@ class LodeSphericalExpansion:
     :param density: :class:`SmearedPowerLaw`, or featomic's dictionary.
     :param basis: e.g. ``TensorProduct``, of radial functions that know their ``radius``; or featomic's dictionary.
     :param k_cutoff: 1/Å; 1.2 π/σ unless said.
+    :param accuracy: instead of a cutoff, the root mean square error that the coefficients of each l may have, relative
+        to their root mean square, for crystals: these are then summed as the complete field, partly in real space where
+        that is faster, and smoothly in positions and cell.
 
     >>> import ase.build
     >>> from ketmap_density import Gto, TensorProduct
@@ -50,7 +53,7 @@ class LodeSphericalExpansion:
     #: slopes are those of tables of 1e-10
     law_tolerances: ClassVar = {
         "positions_gradient": 1e-8,
-        "strain_gradient": 1e-8,
+        "strain_gradient": 1e-7,
         "cell_gradient": 1e-8,
         "supercell": 1e-8,
     }
@@ -62,11 +65,17 @@ class LodeSphericalExpansion:
     }
 
     def __init__(
-        self, *, density: SmearedPowerLaw = None, basis: Basis = None, k_cutoff: float | None = None, **misspelt
+        self,
+        *,
+        density: SmearedPowerLaw = None,
+        basis: Basis = None,
+        k_cutoff: float | None = None,
+        accuracy: float | None = None,
+        **misspelt,
     ):
-        names = {"k_cutoff": 0.0 if k_cutoff is None else k_cutoff}
+        names = {"k_cutoff": 0.0 if k_cutoff is None else k_cutoff, "accuracy": accuracy or 0.0}
         complete(type(self).__name__, misspelt, density=density, basis=basis, **names)
-        self.expansion = FieldExpansion(density, basis, k_cutoff)
+        self.expansion = FieldExpansion(density, basis, k_cutoff, accuracy)
 
     @property
     def density(self) -> SmearedPowerLaw:

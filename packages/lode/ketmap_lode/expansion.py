@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs
+from ketmap_core import Batch, Pairs, find_pairs
 from ketmap_density.basis import Basis
 from ketmap_density.hypers import number
+from ketmap_ops.reference.expansion import cutoff_function, radial
 
 from .density import FieldDensity, SmearedPowerLaw
 from .fourier import at_zero
-from .radial import atom_table, basis_spline, basis_transform, plane_table, reach_of
+from .radial import atom_range, atom_table, basis_spline, basis_transform, plane_table, reach_of
 from .real import PairTerm, PlaneTerm, UniformTerm
 from .reciprocal import ReciprocalTerm
 from .sites import Sites
@@ -20,6 +21,11 @@ from .vectors import crystal_vectors, slab_vectors
 
 #: what slabs may be wrong by for sums instead of integrals along the normal
 INTEGRAL_ACCURACY = 1e-12
+
+#: smearings, in multiples of the density's, at which the work can be shared between waves and pairs
+RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+SHARE = 0.03  # of the accuracy: what each of the errors may be
+FADE = 0.1  # the last tenth of the waves fades out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +74,9 @@ class Centers:
 class FieldExpansion:
     """The engine below calculators and models. ``density`` and ``basis`` are objects or featomic's dictionaries."""
 
-    def __init__(self, density: SmearedPowerLaw, basis: Basis, k_cutoff: float | None = None):
+    def __init__(
+        self, density: SmearedPowerLaw, basis: Basis, k_cutoff: float | None = None, accuracy: float | None = None
+    ):
         self.density: SmearedPowerLaw = FieldDensity.from_dict(density)
         self.basis: Basis = Basis.from_dict(basis)
         for l in self.basis.angular_channels():
@@ -79,6 +87,15 @@ class FieldExpansion:
                 )
         self.given_k_cutoff = None if k_cutoff is None else number(k_cutoff, "k_cutoff", above=0)
         self.k_cutoff = 1.2 * math.pi / self.density.smearing if k_cutoff is None else self.given_k_cutoff
+        self.accuracy = None if accuracy is None else number(accuracy, "accuracy", above=0)
+        if accuracy is not None and k_cutoff is not None:
+            raise ValueError(
+                "give k_cutoff, for a sum that ends there, or accuracy, for one that is good to it; not both"
+            )
+        if accuracy is not None and not accuracy < 0.1:
+            raise ValueError(f"accuracy must be less than 0.1, got {accuracy:g}")
+        if accuracy is not None:
+            self.k_cutoff = math.sqrt(-2 * math.log(SHARE * self.accuracy)) / self.density.smearing
         self._tables = {}
 
     @property
@@ -107,7 +124,7 @@ class FieldExpansion:
             "density": self.density.to_dict(),
             "basis": self.basis.to_dict(),
             "k_cutoff": self.given_k_cutoff,
-        }
+        } | ({} if self.accuracy is None else {"accuracy": self.accuracy})
 
     def coefficients(self, centers: Centers, batch: Batch) -> torch.Tensor:
         """c of every centre and channel, differentiable in positions and cells.
@@ -142,7 +159,10 @@ class FieldExpansion:
                 f"system {system} is periodic along one direction: the field of wires is not there; make it periodic "
                 "along none, two or three"
             )
-        return self._crystal(sites) if all(sites.pbc) else self._slab(sites)
+        if not all(sites.pbc):
+            return self._slab(sites)
+        wider = self._wider(sites)
+        return self._crystal(sites) if wider is None else self._split(batch, centers, system, sites, wider)
 
     def _isolated(self, batch: Batch, centers: Centers, systems: list[int]) -> PairTerm:
         """All pairs of each system, in real space: exact."""
@@ -163,6 +183,45 @@ class FieldExpansion:
             terms.append(UniformTerm(sites, sites.positions.new_tensor(self._mean_field), (self.l_max + 1) ** 2))
         return terms
 
+    def _wider(self, sites: Sites) -> float | None:
+        """The smearing at which real and reciprocal space share the work best; None: all in reciprocal space."""
+        smearing, factor = self.density.smearing, self.k_cutoff * self.density.smearing
+        if self.accuracy is None or 0 in self.density.exponents:
+            return None
+        volume, n_atoms = float(sites.volume), len(sites.positions)
+        size = max(self.basis.radial_basis(l).radius for l in self.basis.angular_channels())
+
+        def cost(ratio: float) -> float:  # waves, and pairs, which cost about as much, around each atom
+            waves = volume * (factor / (ratio * smearing)) ** 3 / (12 * math.pi**2)
+            reach = size + 0.8 * factor * ratio * smearing
+            return waves + (n_atoms / volume * 4 / 3 * math.pi * reach**3 if ratio > 1 else 0.0)
+
+        best = min(RATIOS, key=cost)
+        return None if best == 1 else best * smearing
+
+    def _split(self, batch: Batch, centers: Centers, system: int, sites: Sites, wider: float) -> list:
+        """Ewald's way: the field of a wider smearing over few waves, what it lacks over few pairs.
+
+        Both fade out smoothly, so that energies do not jump when atoms move or the cell changes.
+        """
+        density = self.density
+        end = self.k_cutoff * density.smearing / wider / (1 - FADE)
+        table, spacing = self._like(sites.positions, "basis", end)
+        waves = crystal_vectors(sites, end)
+        fade = (end, FADE * end)
+        cutoff = atom_range(self.basis, density.exponents, density.smearing, wider, SHARE * self.accuracy)
+        part, chosen = _select(batch, [system], centers)
+        pairs = find_pairs(part, cutoff)
+        near, step = self._like(sites.positions, "near", cutoff, wider)
+        fading = 0.1 * cutoff
+        # k = 0: what the pairs bring of it, tails cut off, makes room for the mean that there has to be
+        strength = near.new_tensor(self._mean_field) - _mean(near, step, cutoff, fading)
+        return [
+            ReciprocalTerm(sites, waves, table, spacing, density.exponents, wider, fade),
+            PairTerm.of(part, pairs, centers.types, chosen, near, step, cutoff, fading),
+            UniformTerm(sites, strength, (self.l_max + 1) ** 2),
+        ]
+
     def _slab(self, sites: Sites) -> list:
         density = self.density
         largest = max(self.k_cutoff, math.sqrt(-2 * math.log(INTEGRAL_ACCURACY)) / density.smearing)
@@ -180,23 +239,35 @@ class FieldExpansion:
     @functools.cached_property
     def _mean_field(self) -> list[float]:  # -> [(exponent, n)]
         """∫ v d³r on the basis, for exponents where that is finite."""
-        f = basis_transform(np.zeros(1), self.basis)[0, 0]  # -> [n]
-        hats = np.array([at_zero(p, self.density.smearing) for p in self.density.exponents])
-        return (math.sqrt(4 * math.pi) * hats[:, None] * f).flatten().tolist()
+        return self._constant([at_zero(p, self.density.smearing) for p in self.density.exponents])
 
-    def _like(self, values: torch.Tensor, what: str, length: float) -> tuple[torch.Tensor, float]:
+    def _constant(self, hats: list[float]) -> list[float]:  # [exponent] -> [(exponent, n)]
+        f = basis_transform(np.zeros(1), self.basis)[0, 0]  # -> [n]
+        return (math.sqrt(4 * math.pi) * np.array(hats)[:, None] * f).flatten().tolist()
+
+    def _like(
+        self, values: torch.Tensor, what: str, length: float, wider: float | None = None
+    ) -> tuple[torch.Tensor, float]:
         """A table in the dtype and on the device of ``values``, and its spacing; each is made once."""
-        kind = (what, length, values.device, values.dtype)
+        kind = (what, length, wider, values.device, values.dtype)
         if kind not in self._tables:
             density = self.density
             if what == "basis":
                 spline = basis_spline(self.basis, length)
-            elif what == "atom":
-                spline = atom_table(self.basis, density.exponents, density.smearing, None, length)
+            elif what in ("atom", "near"):
+                spline = atom_table(self.basis, density.exponents, density.smearing, wider, length)
             else:
                 spline = plane_table(self.basis, density.exponents, density.smearing, length)
             self._tables[kind] = torch.from_numpy(spline.table).to(values, copy=True), spline.spacing
         return self._tables[kind]
+
+
+def _mean(table: torch.Tensor, spacing: float, cutoff: float, width: float) -> torch.Tensor:  # -> [(exponent, n)]
+    """∫ f_c(r) R_n0(r) Y_00 d³r: what pairs bring to the mean."""
+    x, weights = (torch.from_numpy(a).to(table) for a in np.polynomial.legendre.leggauss(400))
+    r, weights = 0.5 * cutoff * (x + 1), 0.5 * cutoff * weights
+    shell = math.sqrt(4 * math.pi) * weights * r**2 * cutoff_function(r, cutoff, width)
+    return shell @ radial(r, table, spacing)[:, 0]
 
 
 def _diameter(positions: torch.Tensor) -> float:

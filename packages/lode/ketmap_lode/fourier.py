@@ -72,15 +72,3 @@ def at_zero(exponent: int, smearing: float) -> float:
     if exponent <= 3:
         return 0.0
     return 2 * math.pi**1.5 * (2 * smearing**2) ** (1.5 - exponent / 2) / (math.gamma(exponent / 2) * (exponent - 3))
-
-
-def difference_at_zero(exponent: int, smearing: float, wider: float) -> float:
-    """lim k→0 of v̂_p for ``smearing`` less that for a ``wider`` smearing: finite for all p ≥ 1.
-
-    The two differ by k^{p−3} ∫ t^{(1−p)/2} exp(−t) dt between k²σ²/2 and k²σ'²/2.
-    """
-    factor = math.pi**1.5 * 2.0 ** (3 - exponent) / math.gamma(exponent / 2)
-    if exponent == 3:
-        return factor * 2 * math.log(wider / smearing)
-    a = (3 - exponent) / 2
-    return factor * (wider ** (2 * a) - smearing ** (2 * a)) / (2.0**a * a)

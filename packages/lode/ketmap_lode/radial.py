@@ -205,3 +205,15 @@ def plane_table(basis: Basis, exponents: tuple[int, ...], smearing: float, dista
     spacing = min(fit_spline(field, near, ACCURACY).spacing for field in fields)
     tables = [extend_spline(field, spacing, distance).table for field in fields]
     return Spline(np.ascontiguousarray(np.concatenate(tables, axis=2)), spacing)
+
+
+@functools.lru_cache(maxsize=64)
+def atom_range(basis: Basis, exponents: tuple[int, ...], smearing: float, wider: float, accuracy: float) -> float:
+    """Å, beyond which the field of an atom less the wider one is below ``accuracy`` of its largest, for every l."""
+    r = np.arange(0.0, reach_of(basis) + TAIL * wider, 0.1)
+    last = 0.0
+    for exponent in exponents:
+        field, _ = atom_spline(basis, exponent, smearing, wider)
+        size = np.abs(field(r)).max(axis=2)  # -> [r, l]
+        last = max(last, r[(size > accuracy * size.max(axis=0)).any(axis=1)][-1])
+    return float(last) + 0.1

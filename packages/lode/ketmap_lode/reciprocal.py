@@ -9,7 +9,7 @@ import math
 
 import torch
 import torch.utils.checkpoint
-from ketmap_ops.reference.expansion import radial
+from ketmap_ops.reference.expansion import cutoff_function, radial
 from sphericart.torch import SphericalHarmonics
 
 from .fourier import transform
@@ -30,9 +30,10 @@ class ReciprocalTerm:
         spacing: float,
         exponents: tuple[int, ...],
         smearing: float,
+        fade: tuple[float, float] = (math.inf, 0.0),  # 1/Å: where waves have faded out, and over which range
     ):
         self.sites, self.waves, self.table, self.spacing = sites, waves, table, spacing
-        self.exponents, self.smearing = exponents, smearing
+        self.exponents, self.smearing, self.fade = exponents, smearing, fade
         self.l_max = table.shape[1] - 1
         self.degree = [l for l in range(self.l_max + 1) for _ in range(2 * l + 1)]
         even = [lm for lm, l in enumerate(self.degree) if l % 2 == 0]
@@ -54,8 +55,13 @@ class ReciprocalTerm:
 
     def _radial(self, length: torch.Tensor) -> torch.Tensor:  # -> [k, l, (exponent, n)]
         f = radial(length, self.table, self.spacing)  # -> [k, l, n]
-        hats = torch.stack([transform(length, p, self.smearing) for p in self.exponents], dim=1)  # -> [k, exponent]
-        return (f[:, :, None] * (4 * math.pi * hats)[:, None, :, None]).flatten(2)
+        return (f[:, :, None] * self._hats(length)[:, None, :, None]).flatten(2)
+
+    def _hats(self, length: torch.Tensor) -> torch.Tensor:  # -> [k, exponent]
+        hats = torch.stack([transform(length, p, self.smearing) for p in self.exponents], dim=1)
+        end, width = self.fade
+        fading = cutoff_function(length, end, width)[:, None] if width > 0 else 1.0
+        return 4 * math.pi * hats * fading
 
     def _product(self, harmonics: torch.Tensor, functions: torch.Tensor) -> torch.Tensor:
         return (harmonics * self.waves.weights[:, None])[:, :, None] * functions[:, self.degree]
@@ -139,7 +145,14 @@ class ReciprocalTerm:
     def _gradient(self, k: torch.Tensor) -> torch.Tensor:  # -> ∂ weights/∂k, [k, 3, lm, q]
         length = torch.linalg.vector_norm(k, dim=1)
         harmonics, slopes = SphericalHarmonics(self.l_max).compute_with_gradients(k)  # -> [k, lm], [k, 3, lm]
-        functions, derivative = torch.func.jvp(self._radial, (length,), (torch.ones_like(length),))
+        f, slope = torch.func.jvp(lambda k: radial(k, self.table, self.spacing), (length,), (torch.ones_like(length),))
+        with torch.enable_grad():
+            moved = length.detach().requires_grad_()
+            hats = self._hats(moved)
+            steep = [torch.autograd.grad(hat.sum(), moved, retain_graph=True)[0] for hat in hats.T]
+        hats, steep = hats.detach()[:, None, :, None], torch.stack(steep, dim=1)[:, None, :, None]
+        f, slope = f[:, :, None], slope[:, :, None]
+        functions, derivative = (f * hats).flatten(2), (slope * hats + f * steep).flatten(2)
         unit = k / length[:, None]
         first = self._product((harmonics * self._signs), derivative)[:, None] * unit[:, :, None, None]
         slopes = slopes * self._signs * self.waves.weights.detach()[:, None, None]
