@@ -188,7 +188,7 @@ class FieldExpansion:
         smearing, factor = self.density.smearing, self.k_cutoff * self.density.smearing
         if self.accuracy is None or 0 in self.density.exponents:
             return None
-        volume, n_atoms = float(sites.volume), len(sites.positions)
+        volume, n_atoms = float(sites.volume.detach()), len(sites.positions)
         size = max(self.basis.radial_basis(l).radius for l in self.basis.angular_channels())
 
         def cost(ratio: float) -> float:  # waves, and pairs, which cost about as much, around each atom
