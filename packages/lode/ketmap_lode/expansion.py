@@ -264,10 +264,16 @@ class FieldExpansion:
 
 def _mean(table: torch.Tensor, spacing: float, cutoff: float, width: float) -> torch.Tensor:  # -> [(exponent, n)]
     """∫ f_c(r) R_n0(r) Y_00 d³r: what pairs bring to the mean."""
-    x, weights = (torch.from_numpy(a).to(table) for a in np.polynomial.legendre.leggauss(400))
+    x, weights = (torch.from_numpy(a).to(table) for a in _nodes())
     r, weights = 0.5 * cutoff * (x + 1), 0.5 * cutoff * weights
     shell = math.sqrt(4 * math.pi) * weights * r**2 * cutoff_function(r, cutoff, width)
     return shell @ radial(r, table, spacing)[:, 0]
+
+
+@functools.cache
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Of Gauss and Legendre on [−1, 1]; finding them costs more than a small crystal."""
+    return np.polynomial.legendre.leggauss(400)
 
 
 def _diameter(positions: torch.Tensor) -> float:
