@@ -179,7 +179,7 @@ class PairAssembly:
         l, _, *types = key
         place = (l > 0, *types)  # blocks that differ in l > 0 share rows and samples
         if place not in self._samples_of:
-            source, samples = self.rows.block(l, tuple(types))
+            source, samples = self.rows.block(tuple(types), itself=l == 0)
             self._samples_of[place] = source, samples, self.make.labels(PAIR, samples)
         source, samples, labels = self._samples_of[place]
         chosen = self.selection.samples_of(key, samples)

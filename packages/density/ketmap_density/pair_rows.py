@@ -70,16 +70,16 @@ class PairRows:
         """Rows of the pairs of two types, those of atoms and themselves not among them."""
         return self.slices.get(types, slice(0, 0))
 
-    def block(self, l: int, types: Types) -> tuple[slice | np.ndarray, np.ndarray]:
-        """Rows of one block, among those of its types (or :data:`SELF`), and its samples: with l = 0 atoms are their
-        own neighbours."""
+    def block(self, types: Types, itself: bool) -> tuple[slice | np.ndarray, np.ndarray]:
+        """Rows of one block, among those of its types (or :data:`SELF`), and its samples; with ``itself`` atoms are
+        their own neighbours, too."""
         rows = self.of_types(types)
-        samples, itself = self.samples[rows], self.itself.get(types[0])
-        if l > 0 or types[0] != types[1] or itself is None or not len(itself):
+        samples, own = self.samples[rows], self.itself.get(types[0])
+        if not itself or types[0] != types[1] or own is None or not len(own):
             return slice(0, len(samples)), samples
-        every = np.concatenate([samples, itself])
+        every = np.concatenate([samples, own])
         order = np.lexsort(every.T[::-1])
-        source = np.concatenate([np.arange(len(samples)), np.full(len(itself), SELF)])
+        source = np.concatenate([np.arange(len(samples)), np.full(len(own), SELF)])
         return source[order], every[order]
 
 

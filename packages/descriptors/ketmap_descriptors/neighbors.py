@@ -2,11 +2,16 @@
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs
+from ketmap_core import Batch
+from ketmap_core.names import PAIR
+from ketmap_density import Environments
+from ketmap_density.blocks import parts
+from ketmap_density.environments import environments
 from ketmap_density.hypers import number
+from ketmap_density.pair_rows import SELF, PairRows
 from ketmap_density.selection import Selection
 
-from .calculator import Descriptor, Key, Part, Parts, atom_labels, checked_pairs, chosen_properties
+from .calculator import Descriptor, Key, Part, Parts, checked_pairs, chosen_properties
 from .slopes import Slopes
 
 
@@ -29,7 +34,7 @@ class NeighborList(Descriptor):
     """
 
     key_names = ("first_atom_type", "second_atom_type")
-    sample_names = ("system", "first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c")
+    sample_names = PAIR
     property_names = ("distance",)
     component_names = ("pair_xyz",)
 
@@ -53,84 +58,65 @@ class NeighborList(Descriptor):
         }
 
     def parts(self, batch: Batch, selection: Selection) -> Parts:
-        pairs = _List.of(batch, checked_pairs(batch, self.cutoff), self.full_neighbor_list, self.self_pairs)
+        around = environments(batch, checked_pairs(batch, self.cutoff), self.cutoff)
+        rows = PairRows.of(around, batch, selection)
+        vectors = around.vectors
+        if batch.positions.requires_grad or batch.cells.requires_grad:
+            vectors = around.differentiable_vectors(batch)
+        vectors = vectors[rows.index][:, :, None]  # -> [pair, pair_xyz, property]
         properties = chosen_properties(selection, np.array([[0]]))
-        kinds = batch.types[torch.stack([pairs.first, pairs.second], dim=1)].long()  # -> [pair, 2]
-        available = [tuple(key) for key in torch.unique(kinds, dim=0).tolist()]
 
         def part(key: Key) -> Part:
-            here = torch.nonzero((kinds == kinds.new_tensor(key)).all(dim=1))[:, 0]
-            chosen = pairs.take(here)
-            values = chosen.vectors(batch)[:, :, None]  # -> [pair, pair_xyz, property]
-            return Part(
-                chosen.labels(batch), values[..., : len(properties)], lambda: chosen.slopes(values, len(properties))
-            )
+            source, samples = rows.block(key, itself=self.self_pairs)
+            if not self.full_neighbor_list and key[0] >= key[1]:
+                kept = _forward(samples) if key[0] == key[1] else np.zeros(len(samples), dtype=bool)
+                places = np.arange(len(samples)) if isinstance(source, slice) else source
+                source, samples = places[kept], samples[kept]
+            values = _cut(vectors[rows.of_types(key)], source)[..., : len(properties)]
+            return Part(samples, values, lambda: _slopes(batch, samples, values))
 
-        return Parts(available, properties, part)
+        return Parts(self._available(around), properties, part)
 
-
-class _List:
-    """Directed pairs, ascending by first atom, second atom and shift."""
-
-    def __init__(self, first: torch.Tensor, second: torch.Tensor, shifts: torch.Tensor):
-        self.first, self.second = first, second  # int64 [pair]
-        self.shifts = shifts  # int64 [pair, 3]
-
-    @classmethod
-    def of(cls, batch: Batch, pairs: Pairs, full: bool, own: bool) -> "_List":
-        first, second, shifts = pairs.first.long(), pairs.second.long(), pairs.shifts.long()
-        swap = (first > second) | ((first == second) & _backward(shifts))
-        first, second = torch.where(swap, second, first), torch.where(swap, first, second)
-        shifts = torch.where(swap[:, None], -shifts, shifts)
-        if full:
-            first, second = torch.cat([first, second]), torch.cat([second, first])
-            shifts = torch.cat([shifts, -shifts])
-        else:
-            swap = batch.types[first] > batch.types[second]
-            first, second = torch.where(swap, second, first), torch.where(swap, first, second)
-            shifts = torch.where(swap[:, None], -shifts, shifts)
-        if own:
-            atoms = torch.arange(batch.n_atoms, device=first.device)
-            first, second = torch.cat([first, atoms]), torch.cat([second, atoms])
-            shifts = torch.cat([shifts, shifts.new_zeros(len(atoms), 3)])
-        order = _lexsort([first, second, *shifts.T])
-        first, second, shifts = first[order], second[order], shifts[order]
-        return cls(first, second, shifts)
-
-    def take(self, places: torch.Tensor) -> "_List":
-        return _List(self.first[places], self.second[places], self.shifts[places])
-
-    def vectors(self, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
-        positions, cells = batch.positions, batch.cells[batch.system[self.first].long()]
-        along = torch.einsum("pa,pax->px", self.shifts.to(positions.dtype), cells)
-        return positions[self.second] - positions[self.first] + along
-
-    def labels(self, batch: Batch) -> np.ndarray:  # -> [pair, dimension]
-        system, first = atom_labels(batch, self.first).T
-        second = atom_labels(batch, self.second)[:, 1]
-        return np.column_stack([system, first, second, self.shifts.cpu().numpy()])
-
-    def slopes(self, vectors: torch.Tensor, n_properties: int) -> Slopes:
-        """The derivative of a vector with respect to itself; an atom against itself does not move."""
-        rows = torch.arange(len(self.first), device=self.first.device)
-        vectors = vectors.detach()[:, :, 0]
-        same = torch.eye(3, dtype=vectors.dtype, device=vectors.device)[None, :, :, None]
-        values = same.expand(len(rows), 3, 3, n_properties).contiguous()
-        return Slopes(rows, self.first, self.second, vectors, self.shifts.to(vectors.dtype), values)
+    def _available(self, around: Environments) -> list[Key]:
+        """Types of the pairs there are, whichever were selected."""
+        counts = around.counts().cpu().numpy()  # -> [centre, channel]
+        found = []
+        for first, part in parts(around).items():
+            for second, met in zip(around.types, counts[part.rows].any(axis=0)):
+                here = met or (self.self_pairs and first == second)
+                if here and (self.full_neighbor_list or first <= second):
+                    found.append((first, second))
+        return found
 
 
-def _backward(shifts: torch.Tensor) -> torch.Tensor:  # [pair, 3] -> bool [pair]
-    """Of an atom and its image, the direction that a half list leaves out."""
-    a, b, c = shifts.T
+def _cut(vectors: torch.Tensor, source: slice | np.ndarray) -> torch.Tensor:  # -> [pair, pair_xyz, property]
+    """Rows of one block; zeros for atoms and themselves."""
+    if isinstance(source, slice):
+        return vectors[source]
+    if np.any(source == SELF):  # which is −1: the row behind all others
+        vectors = torch.cat([vectors, vectors.new_zeros(1, *vectors.shape[1:])])
+    return vectors[torch.from_numpy(source).to(vectors.device)]
+
+
+def _slopes(batch: Batch, samples: np.ndarray, values: torch.Tensor) -> Slopes:
+    """The derivative of a vector with respect to itself; an atom against itself does not move."""
+    vectors = values.detach()
+    samples = torch.from_numpy(samples).long().to(vectors.device)
+    start = batch.starts[samples[:, 0]]
+    same = torch.eye(3, dtype=vectors.dtype, device=vectors.device)[None, :, :, None]
+    return Slopes(
+        rows=torch.arange(len(samples), device=vectors.device),
+        first=start + samples[:, 1],
+        second=start + samples[:, 2],
+        vectors=vectors[:, :, 0],
+        shifts=samples[:, 3:].to(vectors.dtype),
+        values=same.expand(len(samples), 3, 3, values.shape[2]).contiguous(),
+    )
+
+
+def _forward(samples: np.ndarray) -> np.ndarray:  # [pair, dimension] -> bool [pair]
+    """The direction that a half list keeps: from the lower atom, and of an atom and its image one."""
+    _, first, second, a, b, c = samples.T
     total = a + b + c
-    return (total < 0) | ((total == 0) & ((c < 0) | ((c == 0) & (b < 0))))
-
-
-def _lexsort(columns: list[torch.Tensor]) -> torch.Tensor:
-    """Places in ascending order of the first column, then the second …: a sort of numbers that hold all columns."""
-    code = torch.zeros_like(columns[0])
-    if len(code):
-        for column in columns:
-            low, high = (int(limit) for limit in torch.aminmax(column))
-            code = code * (high - low + 1) + (column - low)
-    return torch.argsort(code)
+    backward = (total < 0) | ((total == 0) & ((c < 0) | ((c == 0) & (b < 0))))
+    return (first < second) | ((first == second) & ~backward)
