@@ -1,5 +1,7 @@
 """Crystals to a stated accuracy: real and reciprocal space share the work."""
 
+import dataclasses
+
 import ase.build
 import numpy as np
 import pytest
@@ -41,12 +43,18 @@ def test_laws(lode, law, monkeypatch):
 
 
 def test_choice(lode, salt):
-    """Small cells are summed over waves alone, large ones are shared; p = 0 has no tail to share."""
-    field = lode(accuracy=1e-4)
-    sites = [module.Sites.of(*_first(atoms)) for atoms in (ase.build.bulk("NaCl", "rocksalt", 5.6), salt * (3, 6, 6))]
-    assert field.expansion._wider(sites[0]) is None
-    assert field.expansion._wider(sites[1]) > 1.0
-    assert lode(0, accuracy=1e-4).expansion._wider(sites[1]) is None
+    """Small cells are summed over waves alone, large ones are shared, whatever their volume; p = 0 has no tail."""
+    field = lode(accuracy=8e-4)
+    primitive, dozens, hundreds, thousands = (
+        module.Sites.of(*_first(atoms))
+        for atoms in (ase.build.bulk("NaCl", "rocksalt", 5.6), salt * (1, 2, 2), salt * (2, 4, 4), salt * (3, 6, 6))
+    )
+    assert field.expansion._wider(primitive) is None
+    assert field.expansion._wider(dozens) is None
+    assert 1.0 < field.expansion._wider(hundreds) <= field.expansion._wider(thousands)
+    assert lode(0, accuracy=8e-4).expansion._wider(thousands) is None
+    swollen = dataclasses.replace(hundreds, cell=1.5 * hundreds.cell, positions=1.5 * hundreds.positions)
+    assert field.expansion._wider(swollen) == field.expansion._wider(hundreds)
 
 
 def _first(atoms):

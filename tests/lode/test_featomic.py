@@ -67,7 +67,7 @@ def test_featomics_objects(hypers, crystals):
 
 def test_several_exponents(hypers, crystals, slab):
     """A list adds a last key; every block is that of the exponent alone."""
-    systems = [*crystals, slab, crystals[0][:1]]
+    systems = [crystals[0], crystals[1], slab, crystals[0][:1]]
     together = LodeSphericalExpansion(**hypers([1, 4, 6], max_angular=2, max_radial=1)).compute(
         systems, gradients=["strain"]
     )

@@ -10,6 +10,8 @@ import vesin
 from .structures import Batch
 
 COINCIDENT = 1e-6  # Å: nearer than this is one point
+#: Å, for lists that only serve to find such atoms: with much less, large cells are divided into very many parts
+NEAR = 1.0
 WORTH_THREADS = 50  # atoms of a system that keep several threads busy
 
 

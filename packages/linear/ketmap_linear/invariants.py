@@ -9,11 +9,11 @@ import metatensor
 import numpy as np
 import torch
 from ketmap_core import Batch, UnknownTypesError, as_batch, find_pairs
+from ketmap_core.pairs import NEAR
 
 from .described import build, describe
 from .results import Design, Found
 
-NEAR = 0.1  # Å, within which atoms at one point are looked for
 LEVERAGE = 48  # invariants that tell how far an environment lies from the training set
 
 

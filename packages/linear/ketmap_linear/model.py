@@ -18,6 +18,7 @@ from ketmap_core import (
     unknown_name,
 )
 from ketmap_core.errors import coincident_message
+from ketmap_core.pairs import NEAR
 
 from .composition import composition_energies
 from .leverage import Leverage, fit_leverage
@@ -30,7 +31,6 @@ from .scores import Errors
 from .targets import Target, read_targets
 
 UNITS = {"energy": "eV", "length": "Å"}
-NEAR = 0.1  # Å, within which atoms at one point are looked for
 
 
 @dataclass(frozen=True)

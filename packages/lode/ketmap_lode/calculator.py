@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from ketmap_core import CoincidentAtomsWarning, as_batch, coincident, find_pairs, stamp
 from ketmap_core.errors import coincident_message
+from ketmap_core.pairs import NEAR
 from ketmap_density.basis import Basis
 from ketmap_density.hypers import complete
 from ketmap_density.selection import Selection, check_gradients
@@ -12,8 +13,6 @@ from ketmap_density.selection import Selection, check_gradients
 from .assembly import FieldAssembly, key_names
 from .density import SmearedPowerLaw
 from .expansion import Centers, FieldExpansion
-
-NEAR = 1.0  # Å, within which atoms at one point are looked for: much less makes many cells
 
 
 class LodeSphericalExpansion:

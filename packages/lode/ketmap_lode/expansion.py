@@ -27,6 +27,11 @@ RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 SHARE = 0.03  # of the accuracy: what each of the errors may be
 FADE = 0.1  # the last tenth of the waves fades out
 
+#: What roads are expected to cost, in units of about 10 ns. Between values alone and values with forces.
+PAIR = 16  # to find and to expand a pair
+WAVE = 3  # a wave around one atom, and as much again as there are channels
+VOLUME = 20.0  # Å³ of an atom, whatever the cell: a road that changed with it would let energies jump
+
 
 @dataclasses.dataclass(frozen=True)
 class Centers:
@@ -178,23 +183,28 @@ class FieldExpansion:
         table, spacing = self._like(sites.positions, "basis", self.k_cutoff)
         waves = crystal_vectors(sites, self.k_cutoff)
         density = self.density
-        terms = [ReciprocalTerm(sites, waves, table, spacing, density.exponents, density.smearing)]
+        fade = (self.k_cutoff, 0.0 if self.accuracy is None else FADE * self.k_cutoff)
+        terms = [ReciprocalTerm(sites, waves, table, spacing, density.exponents, density.smearing, fade)]
         if any(self._mean_field):
             terms.append(UniformTerm(sites, sites.positions.new_tensor(self._mean_field), (self.l_max + 1) ** 2))
         return terms
 
     def _wider(self, sites: Sites) -> float | None:
-        """The smearing at which real and reciprocal space share the work best; None: all in reciprocal space."""
+        """The smearing at which real and reciprocal space share the work best; None: all in reciprocal space.
+
+        By counts of waves and pairs in a cell of usual density: the number of atoms chooses, not the cell.
+        """
         smearing, factor = self.density.smearing, self.k_cutoff * self.density.smearing
         if self.accuracy is None or 0 in self.density.exponents:
             return None
-        volume, n_atoms = float(sites.volume.detach()), len(sites.positions)
+        volume = VOLUME * len(sites.positions)
         size = max(self.basis.radial_basis(l).radius for l in self.basis.angular_channels())
 
-        def cost(ratio: float) -> float:  # waves, and pairs, which cost about as much, around each atom
-            waves = volume * (factor / (ratio * smearing)) ** 3 / (12 * math.pi**2)
-            reach = size + 0.8 * factor * ratio * smearing
-            return waves + (n_atoms / volume * 4 / 3 * math.pi * reach**3 if ratio > 1 else 0.0)
+        def cost(ratio: float) -> float:  # around each atom
+            end = factor / (ratio * smearing) / (1 - FADE if ratio > 1 else 1)
+            waves = (WAVE + sites.n_channels) * volume * end**3 / (12 * math.pi**2)
+            reach = 0.94 * factor * math.hypot(0.6 * size, ratio * smearing)  # of atom_range, which is dear to find
+            return waves + (PAIR / VOLUME * 4 / 3 * math.pi * reach**3 if ratio > 1 else 0.0)
 
         best = min(RATIOS, key=cost)
         return None if best == 1 else best * smearing

@@ -198,12 +198,18 @@ def atom_table(
 
 
 @functools.lru_cache(maxsize=64)
+def plane_spline(basis: Basis, exponent: int, smearing: float, distance: float) -> tuple[PlaneField, Spline]:
+    """U_nl of one exponent, and its table up to ``distance`` or where it is richest."""
+    field = PlaneField(basis, exponent, smearing)
+    return field, fit_spline(field, min(distance, reach_of(basis) + TAIL * smearing), ACCURACY)
+
+
+@functools.lru_cache(maxsize=64)
 def plane_table(basis: Basis, exponents: tuple[int, ...], smearing: float, distance: float) -> Spline:
     """Tables of U_nl of all exponents, [row, l, (exponent, n)]."""
-    fields = [PlaneField(basis, p, smearing) for p in exponents]
-    near = min(distance, reach_of(basis) + TAIL * smearing)
-    spacing = min(fit_spline(field, near, ACCURACY).spacing for field in fields)
-    tables = [extend_spline(field, spacing, distance).table for field in fields]
+    found = [plane_spline(basis, p, smearing, distance) for p in exponents]
+    spacing = min(spline.spacing for _, spline in found)
+    tables = [extend_spline(field, spacing, distance).table for field, _ in found]
     return Spline(np.ascontiguousarray(np.concatenate(tables, axis=2)), spacing)
 
 
