@@ -63,9 +63,9 @@ class Assembly:
             wanted[rows if isinstance(rows, slice) else rows[rows >= 0], self.channel[key[3]]] = True
         self.environments = self.environments.restricted(wanted)
 
-    def tensor(self, coefficients: torch.Tensor, keys: list[Key], gradients: tuple[str, ...] = ()):
+    def tensor(self, keys: list[Key], gradients: tuple[str, ...] = ()):
         """The TensorMap with blocks for ``keys``; a block is a view where all its centres have the neighbour."""
-        sources = {"values": self._values(coefficients), **{name: self._gradient(name) for name in gradients}}
+        sources = {"values": self._values(self.coefficients()), **{name: self._gradient(name) for name in gradients}}
         places = {name: {} for name in sources}
         shared = self.wanted.labels(self.make)
         mu = [self.make.range("o3_mu", -l, l + 1) for l in range(self.expansion.l_max + 1)]

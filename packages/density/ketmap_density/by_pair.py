@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from ketmap_core import Batch, BlockShape, as_batch, stamp
+from ketmap_core import Batch, BlockShape, as_batch
 from ketmap_core.names import PAIR
 
 from .assembly import type_pairs, types_that_meet
@@ -12,7 +12,7 @@ from .calculator import find_checked_pairs
 from .environments import Environments
 from .expansion import Expansion
 from .pair_rows import NOTHING, SELF, PairRows, Types, running
-from .selection import Selection, check_gradients
+from .selection import Selection
 from .wanted import Wanted
 
 KEYS = ("o3_lambda", "o3_sigma", "first_atom_type", "second_atom_type")
@@ -27,7 +27,7 @@ class SphericalExpansionByPair(DensityCalculator):
 
     Keys ``o3_lambda, o3_sigma, first_atom_type, second_atom_type``; samples ``system, first_atom, second_atom,
     cell_shift_a, cell_shift_b, cell_shift_c``, ascending, each pair in both directions; component ``o3_mu``; property
-    ``n``.
+    ``n``. Positions gradients have rows for both atoms of a pair, one where they are images of one atom.
 
     :param cutoff: :class:`Cutoff`, or featomic's dictionary; likewise ``density`` and ``basis``.
 
@@ -42,37 +42,6 @@ class SphericalExpansionByPair(DensityCalculator):
     >>> tensor.block(dict(o3_lambda=1, first_atom_type=6, second_atom_type=1)).shape
     (4, 3, 4)
     """
-
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """Terms of all pairs of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System``
-            (a torch TensorMap on their device, with autograd through positions and cells, twice
-            differentiable).
-        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``: both atoms of
-            the pair, ascending, one row where they are images of one; component ``xyz``), ``"strain"`` (components
-            ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed
-            Cartesian positions).
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) the sample dimensions, or a TensorMap with the samples of each key.
-        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
-        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with
-            all of them: then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections
-            or gradients with unknown names.
-        """
-        gradients = check_gradients(gradients)
-        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
-        return stamp(assembly.tensor(keys, gradients), calculator="SphericalExpansionByPair", hypers=self.to_dict())
 
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple["PairAssembly", list]:
         selection = Selection(

@@ -2,14 +2,14 @@
 
 import warnings
 
-from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincident, stamp
+from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincident
 from ketmap_core.errors import coincident_message
 
 from .assembly import Assembly
 from .base import DensityCalculator
 from .expansion import Expansion
 from .mixed import MixedAssembly
-from .selection import Selection, check_gradients
+from .selection import Selection
 
 
 class SphericalExpansion(DensityCalculator):
@@ -35,38 +35,6 @@ class SphericalExpansion(DensityCalculator):
     """
 
     mixes_species = True
-
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """Coefficients of all atoms of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System``
-            (a torch TensorMap on their device, with autograd through positions and cells, twice
-            differentiable).
-        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``,
-            component ``xyz``), ``"strain"`` (components ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε))
-            and ``"cell"`` (components ``abc, xyz``, at fixed Cartesian positions).
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of
-            each key.
-        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
-        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with
-            all of them: then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections
-            or gradients with unknown names.
-        """
-        gradients = check_gradients(gradients)
-        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
-        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
-        return stamp(tensor, calculator="SphericalExpansion", hypers=self.to_dict())
 
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple[Assembly, list]:
         kind = Assembly if self.species is None else MixedAssembly

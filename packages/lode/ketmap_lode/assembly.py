@@ -19,6 +19,10 @@ class FieldAssembly(Assembly):
         super().__init__(expansion, batch, centers, selection)
         self.names = key_names(expansion)
 
+    def coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)]
+        """What the values of the blocks are cut from."""
+        return self.expansion.coefficients(self.environments, self.batch)
+
     def choose_keys(self) -> list[tuple[int, ...]]:
         """Keys in the order (center_type, neighbor_type, o3_lambda, exponent), or as selected."""
         expansion, batch = self.expansion, self.batch

@@ -130,5 +130,4 @@ class LodeSphericalExpansion:
         centers = Centers.of(batch, selection.wanted("neighbor_type"), selection.atoms(batch))
         assembly = FieldAssembly(self.expansion, batch, centers, selection)
         keys = assembly.choose_keys()
-        tensor = assembly.tensor(self.expansion.coefficients(centers, batch), keys, gradients)
-        return stamp(tensor, calculator="LodeSphericalExpansion", hypers=self.to_dict())
+        return stamp(assembly.tensor(keys, gradients), calculator="LodeSphericalExpansion", hypers=self.to_dict())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from ketmap_core import as_batch, stamp
+from ketmap_core import as_batch
 from ketmap_density.base import DensityCalculator
 from ketmap_density.calculator import find_checked_pairs
 from ketmap_density.selection import Selection, check_gradients
@@ -43,36 +43,6 @@ class SoapPowerSpectrum(DensityCalculator):
     """
 
     mixes_species = True
-
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """Power spectra of all atoms of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
-            TensorMap on their device, with autograd through positions and cells, twice differentiable).
-        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``, ascending: the
-            centre and its neighbours of the block's types; component ``xyz``), ``"strain"`` (components
-            ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed
-            Cartesian positions).
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
-        :param selected_properties: Labels of (some of) ``l, n_1, n_2``, or a TensorMap with the properties of each key.
-        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with all of
-            them: then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
-            gradients with unknown names.
-        """
-        gradients = check_gradients(gradients)
-        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
-        return stamp(assembly.tensor(keys, gradients), calculator="SoapPowerSpectrum", hypers=self.to_dict())
 
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple[Assembly, list]:
         mixed = self.species is not None

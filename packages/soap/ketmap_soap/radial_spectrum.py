@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ketmap_core import as_batch, stamp
+from ketmap_core import as_batch
 from ketmap_density import Cutoff, TensorProduct
 from ketmap_density.assembly import Assembly
 from ketmap_density.base import DensityCalculator
@@ -12,7 +12,7 @@ from ketmap_density.density import Density
 from ketmap_density.hypers import check_names, complete
 from ketmap_density.radial import RadialBasis
 from ketmap_density.rascaline import understood
-from ketmap_density.selection import Selection, check_gradients
+from ketmap_density.selection import Selection
 
 KEYS = ("center_type", "neighbor_type")
 
@@ -51,37 +51,6 @@ class SoapRadialSpectrum(DensityCalculator):
         basis = self.basis
         radial = {"radial": basis.radial_basis(0).to_dict(), "spline_accuracy": basis.spline_accuracy}
         return super().to_dict() | {"basis": radial}
-
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """Radial spectra of all atoms of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
-            TensorMap on their device, with autograd through positions and cells, twice differentiable).
-        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``, ascending: the
-            centre and its neighbours of the block's type; component ``xyz``), ``"strain"`` (components
-            ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed
-            Cartesian positions).
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
-        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
-        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with both:
-            then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
-            gradients with unknown names.
-        """
-        gradients = check_gradients(gradients)
-        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
-        tensor = assembly.tensor(assembly.coefficients(), keys, gradients)
-        return stamp(tensor, calculator="SoapRadialSpectrum", hypers=self.to_dict())
 
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple["RadialAssembly", list]:
         selection = RadialSelection(selected_keys, selected_samples, selected_properties, KEYS, ("n",))
