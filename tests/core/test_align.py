@@ -2,6 +2,7 @@
 
 import ase.build
 import metatensor
+import metatensor.torch
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,14 @@ WATER, METHANE = ase.build.molecule("H2O"), ase.build.molecule("CH4")
 
 def to_torch(tensor):
     return unpack_tensor(pack_tensor(tensor), torch=True)
+
+
+def equal(one, other):
+    return (metatensor.torch if isinstance(one, torch.ScriptObject) else metatensor).equal(one, other)
+
+
+def together(sets):
+    return [atoms for one in sets for atoms in one]
 
 
 def labels(names, values):

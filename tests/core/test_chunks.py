@@ -7,14 +7,13 @@ import os
 import ase
 import ase.build
 import metatensor
-import metatensor.torch
 import pytest
 from ketmap_core import FileFormatError, TensorFolder, align, check, info, load_tensor, open_tensors, save_tensor, stamp
 from ketmap_core.chunks import INDEX, written_alone
 from ketmap_density import SphericalExpansion
 from ketmap_soap import SoapPowerSpectrum
 
-from .test_align import CALCULATORS, HYPERS, METHANE, WATER, block, invariant, to_torch
+from .test_align import CALCULATORS, HYPERS, METHANE, WATER, block, equal, invariant, to_torch, together
 
 SETS = [[WATER, METHANE], [ase.build.molecule("HCN"), ase.Atoms()], [METHANE], [WATER, WATER, ase.Atoms("He")]]
 COUNTS = [len(one) for one in SETS]
@@ -35,23 +34,15 @@ def path(tmp_path):
     return tmp_path / "set"
 
 
-def everything():
-    return [atoms for one in SETS for atoms in one]
-
-
-def equal(one, other):
-    return (metatensor.torch if hasattr(one, "_type") else metatensor).equal(one, other)
-
-
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("kind", CALCULATORS)
 def test_a_folder_is_what_all_systems_give(tmp_path, kind, library):
     torch = library == "torch"
     made(tmp_path / "set", kind, torch)
-    whole = kind(**HYPERS).compute(everything(), gradients=GRADIENTS)
+    whole = kind(**HYPERS).compute(together(SETS), gradients=GRADIENTS)
     whole = to_torch(whole) if torch else whole
     folder = open_tensors(tmp_path / "set", torch=torch)
-    assert folder.n_systems == len(everything()) and len(folder) == len(whole.keys)
+    assert folder.n_systems == len(together(SETS)) and len(folder) == len(whole.keys)
     assert folder.keys == whole.keys and folder.about == {"by": "a test"}
     assert info(folder) == info(whole)
     tensor = folder.to_tensor()
@@ -65,7 +56,7 @@ def test_a_folder_is_what_all_systems_give(tmp_path, kind, library):
 @pytest.mark.parametrize(("start", "stop"), [(0, 8), (0, 2), (1, 3), (3, 4), (2, 7), (7, 8), (4, 4)])
 def test_some_of_the_systems(path, start, stop):
     folder = open_tensors(path)
-    expected = SphericalExpansion(**HYPERS).compute(everything()[start:stop], gradients=GRADIENTS)
+    expected = SphericalExpansion(**HYPERS).compute(together(SETS)[start:stop], gradients=GRADIENTS)
     found = folder.read(start, stop)
     assert check(found)
     assert metatensor.equal(found, align(expected, keys=folder.template()))
@@ -100,7 +91,7 @@ def test_columns_that_differ_are_filled_up(tmp_path):
     with pytest.raises(ValueError, match="properties that differ; fill_properties=True gives"):
         folder.to_tensor()
     tensor = folder.to_tensor(fill_properties=True)
-    whole = SoapPowerSpectrum(**HYPERS).compute(everything()).keys_to_properties(neighbors)
+    whole = SoapPowerSpectrum(**HYPERS).compute(together(SETS)).keys_to_properties(neighbors)
     for key, found in tensor.items():
         theirs = whole.block(key)
         kept = [theirs.properties.position(p) for p in found.properties]

@@ -11,7 +11,7 @@ from ketmap_density import SphericalExpansion
 from ketmap_soap import SoapPowerSpectrum
 from metatomic.torch import systems_to_torch
 
-from .test_align import CALCULATORS, HYPERS, METHANE, WATER, block, invariant, labels, to_torch
+from .test_align import CALCULATORS, HYPERS, METHANE, WATER, block, equal, invariant, labels, to_torch, together
 
 SETS = [
     [WATER, METHANE],
@@ -24,20 +24,12 @@ COUNTS = [len(one) for one in SETS]
 GRADIENTS = ["positions", "strain", "cell"]
 
 
-def everything():
-    return [atoms for one in SETS for atoms in one]
-
-
-def equal(one, other):
-    return (metatensor.torch if hasattr(one, "_type") else metatensor).equal(one, other)
-
-
 @pytest.mark.parametrize("library", ["numpy", "torch"])
 @pytest.mark.parametrize("kind", CALCULATORS)
 def test_join_is_what_all_systems_give(kind, library, tmp_path):
     calculator = kind(**HYPERS)
     parts = [calculator.compute(one, gradients=GRADIENTS) for one in SETS]
-    whole = calculator.compute(everything(), gradients=GRADIENTS)
+    whole = calculator.compute(together(SETS), gradients=GRADIENTS)
     if library == "torch":
         parts, whole = [to_torch(part) for part in parts], to_torch(whole)
     joined = join(parts, n_systems=COUNTS)
@@ -55,7 +47,7 @@ def test_join_is_what_all_systems_give(kind, library, tmp_path):
 @pytest.mark.parametrize("kind", CALCULATORS)
 def test_split_takes_apart_what_join_put_together(kind, library):
     calculator = kind(**HYPERS)
-    whole = calculator.compute(everything(), gradients=GRADIENTS)
+    whole = calculator.compute(together(SETS), gradients=GRADIENTS)
     whole = to_torch(whole) if library == "torch" else whole
     parts = split(whole, COUNTS)
     assert equal(join(parts, n_systems=COUNTS), whole)
@@ -131,7 +123,7 @@ def test_pairs_by_featomic():
     featomic = pytest.importorskip("featomic")
     calculator = featomic.NeighborList(cutoff=3.0, full_neighbor_list=True)
     joined = join([calculator.compute(one) for one in SETS if one], n_systems=[n for n in COUNTS if n])
-    whole = calculator.compute(everything())
+    whole = calculator.compute(together(SETS))
     assert sorted(joined.keys.values.tolist()) == sorted(whole.keys.values.tolist())
     for key, found in joined.items():
         assert found.samples == whole.block(key).samples
@@ -143,7 +135,7 @@ def test_columns_filled_up():
     calculator = SoapPowerSpectrum(**HYPERS)
     parts = [calculator.compute(one).keys_to_properties(neighbors) for one in SETS if one]
     joined = join(parts, n_systems=[n for n in COUNTS if n], fill_properties=True)
-    whole = calculator.compute(everything()).keys_to_properties(neighbors)
+    whole = calculator.compute(together(SETS)).keys_to_properties(neighbors)
     for key, found in joined.items():
         theirs = whole.block(key)
         kept = [theirs.properties.position(p) for p in found.properties]

@@ -1,30 +1,22 @@
 """Structures and comparisons that the tests of the density package share."""
 
+import functools
+
 import ase.build
 import numpy as np
 import pytest
 
+from ..hypers import featomic_hypers
+from ..structures import left_handed, rattled_nacl, skewed, usual_structures
+
 
 def structures() -> dict[str, list]:
     """Molecules, bulk, mixed types, isolated atoms; small, skewed and left-handed cells, atoms outside."""
-    methanol, ethanol = ase.build.molecule("CH3OH"), ase.build.molecule("CH3CH2OH")
-    nacl = ase.build.bulk("NaCl", "rocksalt", 5.6)
-    nacl.rattle(0.1, seed=1)
-    silicon = ase.build.bulk("Si", "diamond", 5.43)  # 3.84 Å cell vectors, smaller than the cutoff
-    silicon.rattle(0.05, seed=2)
-    skewed = nacl.copy()
-    shear = np.array([[0, 0, 0], [5.0, 0, 0], [0.4, 9.0, 0.3]])
-    skewed.set_cell(skewed.cell.array + shear, scale_atoms=True)
-    left = nacl.copy()
-    left.set_cell(left.cell.array[[1, 0, 2]])
-    left.positions += [30.0, -17.0, 4.0]
-    cell = ase.Atoms("H", cell=[1.7, 1.9, 2.1], pbc=True)
+    methanol, nacl = ase.build.molecule("CH3OH"), rattled_nacl()
     return {
-        "molecules": [methanol, ethanol],
+        **usual_structures(),
         "isolated": [ase.Atoms("N"), methanol, ase.Atoms("He", positions=[[3.0, 2.0, 1.0]])],
-        "bulk": [nacl, silicon],
-        "mixed": [silicon, methanol, nacl],
-        "cells": [skewed, left, cell],
+        "cells": [skewed(nacl), left_handed(nacl), ase.Atoms("H", cell=[1.7, 1.9, 2.1], pbc=True)],
     }
 
 
@@ -35,27 +27,12 @@ def systems(request):
 
 @pytest.fixture
 def nacl():
-    return structures()["bulk"][0]
-
-
-def make_hypers(radius=3.5, width=0.5, sigma=0.3, weight=1.0, max_radial=4, max_angular=3) -> dict:
-    """featomic's nested dictionaries, without splines; ``width`` 0: a step."""
-    smoothing = {"type": "ShiftedCosine", "width": width} if width else {"type": "Step"}
-    return {
-        "cutoff": {"radius": radius, "smoothing": smoothing},
-        "density": {"type": "Gaussian", "width": sigma, "center_atom_weight": weight},
-        "basis": {
-            "type": "TensorProduct",
-            "max_angular": max_angular,
-            "radial": {"type": "Gto", "max_radial": max_radial},
-            "spline_accuracy": None,
-        },
-    }
+    return rattled_nacl()
 
 
 @pytest.fixture
 def hypers():
-    return make_hypers
+    return functools.partial(featomic_hypers, max_radial=4)
 
 
 def deviation(ours, theirs) -> float:

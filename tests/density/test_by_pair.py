@@ -9,9 +9,10 @@ import pytest
 import torch
 from ketmap_core import CoincidentAtomsWarning, info
 from ketmap_density import SphericalExpansion, SphericalExpansionByPair
-from metatensor import Labels, TensorBlock, TensorMap
+from metatensor import TensorBlock, TensorMap
 
-from .test_torch import system as torch_system
+from ..labels import labels
+from ..structures import torch_system
 
 GRADIENTS = ["positions", "strain", "cell"]
 KEYS = ["o3_lambda", "o3_sigma", "first_atom_type", "second_atom_type"]
@@ -66,10 +67,6 @@ def test_featomic_hypers(hypers, nacl, given):
     ours = SphericalExpansionByPair(**hypers(**given)).compute(systems)
     theirs = featomic.SphericalExpansionByPair(**hypers(**given)).compute(systems)
     assert same_by_label(ours, theirs)[0] < 1e-8
-
-
-def labels(names, *rows):
-    return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
 
 
 SYSTEMS = [ase.build.molecule("CH3OH"), ase.Atoms("N"), ase.build.molecule("H2O"), ase.build.bulk("Si", "diamond", 5.4)]

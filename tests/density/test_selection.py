@@ -6,15 +6,13 @@ import featomic
 import numpy as np
 import pytest
 from ketmap_density import SphericalExpansion
-from metatensor import Labels, TensorBlock, TensorMap
+from metatensor import TensorBlock, TensorMap
+
+from ..labels import labels
 
 SYSTEMS = [ase.build.molecule("CH3OH"), ase.Atoms("N"), ase.build.molecule("H2O")]
 KEYS = ["o3_lambda", "o3_sigma", "center_type", "neighbor_type"]
 GRADIENTS = ["positions", "strain"]
-
-
-def labels(names, *rows):
-    return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@ from ketmap_density.periodic_table import Elements
 from ketmap_testing import default_systems
 from metatensor import Labels
 
-from .test_torch import contraction, system
+from ..labels import labels
+from ..structures import torch_system
+from .test_torch import contraction
 
 GRADIENTS = ["positions", "strain", "cell"]
 U = np.array([[0.3, -1.1], [0.8, 0.4], [-0.2, 0.9]])
@@ -94,10 +96,6 @@ def test_what_made_it_says_the_mixing(hypers, mixed, tmp_path):
     assert again.species != AlchemicalChannels(TYPES, 2 * U) and again.species != "mixed"
 
 
-def labels(names, *rows):
-    return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
-
-
 KEYS = ["o3_lambda", "o3_sigma", "center_type", "neighbor_channel"]
 
 
@@ -156,7 +154,7 @@ def test_types_that_do_not_occur_give_empty_blocks(mixed):
 
 def test_gradients_of_the_mixing(hypers):
     """Through a torch TensorMap, twice: u is learned like any parameter."""
-    structures = [system(atoms, grad=False) for atoms in default_systems()[:2]]
+    structures = [torch_system(atoms, grad=False) for atoms in default_systems()[:2]]
     u = torch.tensor(U, requires_grad=True)
 
     def scalar(mixing):
@@ -169,7 +167,7 @@ def test_gradients_of_the_mixing(hypers):
 
 def test_mixing_and_positions_together(hypers):
     """Forces of what is learned: ∂²/∂r∂u."""
-    structure = system(default_systems()[1], grad=True)
+    structure = torch_system(default_systems()[1], grad=True)
     u = torch.tensor(U, requires_grad=True)
     rho = SphericalExpansion(**hypers(max_radial=1), species=AlchemicalChannels(TYPES, u))
     (forces,) = torch.autograd.grad(contraction(rho.compute(structure)), structure.positions, create_graph=True)

@@ -8,16 +8,9 @@ import torch
 from ketmap_density import SphericalExpansion
 from metatomic.torch import System
 
+from ..structures import torch_system
+
 METHANOL = ase.build.molecule("CH3OH")
-
-
-def system(atoms, dtype=torch.float64, grad=False):
-    return System(
-        types=torch.tensor(atoms.numbers, dtype=torch.int32),
-        positions=torch.tensor(atoms.positions, dtype=dtype, requires_grad=grad),
-        cell=torch.tensor(np.array(atoms.cell), dtype=dtype, requires_grad=grad),
-        pbc=torch.tensor(atoms.pbc),
-    )
 
 
 def contraction(tensor, seed=0):
@@ -35,7 +28,7 @@ def test_same_as_numpy(hypers, nacl, gradients):
     rho = SphericalExpansion(**hypers())
     systems = [nacl, METHANOL]
     theirs = rho.compute(systems, gradients=gradients)
-    ours = rho.compute([system(atoms) for atoms in systems], gradients=gradients)
+    ours = rho.compute([torch_system(atoms) for atoms in systems], gradients=gradients)
     assert isinstance(ours, torch.ScriptObject)
     assert ours.keys.names == theirs.keys.names
     assert np.array_equal(ours.keys.values.numpy(), theirs.keys.values)
@@ -50,7 +43,7 @@ def test_same_as_numpy(hypers, nacl, gradients):
 def test_first_derivatives(hypers, nacl):
     """Autograd through positions and cell contracts the explicit gradients."""
     rho = SphericalExpansion(**hypers())
-    structure = system(nacl, grad=True)
+    structure = torch_system(nacl, grad=True)
     tensor = rho.compute(structure, gradients=["positions", "cell"])
     weights = [torch.rand_like(block.values) for block in tensor.blocks()]
     total = sum((w * block.values).sum() for w, block in zip(weights, tensor.blocks()))
@@ -76,7 +69,7 @@ def energy(rho, atoms, types):
 def test_gradcheck(hypers, nacl):
     """First and second derivatives against finite differences, through positions and cell."""
     rho = SphericalExpansion(**hypers(radius=3.1, max_radial=1, max_angular=1))
-    structure = system(nacl, grad=True)
+    structure = torch_system(nacl, grad=True)
     function = energy(rho, nacl, structure.types)
     arguments = (structure.positions, structure.cell)
     assert torch.autograd.gradcheck(function, arguments, eps=1e-5, atol=1e-7, rtol=1e-6)
@@ -84,7 +77,7 @@ def test_gradcheck(hypers, nacl):
 
 
 def test_only_positions(hypers, nacl):
-    structure = system(nacl)
+    structure = torch_system(nacl)
     structure.positions.requires_grad_()
     contraction(SphericalExpansion(**hypers()).compute(structure)).backward()
     assert structure.positions.grad.abs().max() > 0.1
@@ -94,8 +87,8 @@ def test_only_positions(hypers, nacl):
 
 def test_float32(hypers, nacl):
     rho = SphericalExpansion(**hypers())
-    single = rho.compute(system(nacl, torch.float32, grad=True), gradients=["positions"])
-    double = rho.compute(system(nacl), gradients=["positions"])
+    single = rho.compute(torch_system(nacl, torch.float32, grad=True), gradients=["positions"])
+    double = rho.compute(torch_system(nacl), gradients=["positions"])
     for a, b in zip(single.blocks(), double.blocks()):
         assert a.values.dtype == torch.float32
         assert (a.values - b.values).abs().max() < 1e-5 * max(1.0, b.values.abs().max())
@@ -108,7 +101,7 @@ def test_selected_labels(hypers, nacl):
     """Torch Labels select, too."""
     rho = SphericalExpansion(**hypers())
     tensor = rho.compute(
-        [system(nacl), system(METHANOL)],
+        [torch_system(nacl), torch_system(METHANOL)],
         selected_keys=mts.Labels(["o3_lambda"], torch.tensor([[1]], dtype=torch.int32)),
         selected_samples=mts.Labels(["system"], torch.tensor([[1]], dtype=torch.int32)),
         selected_properties=mts.Labels(["n"], torch.tensor([[2]], dtype=torch.int32)),
@@ -120,6 +113,6 @@ def test_selected_labels(hypers, nacl):
 
 
 def test_empty(hypers):
-    nothing = system(ase.build.molecule("H2O")[:0])
+    nothing = torch_system(ase.build.molecule("H2O")[:0])
     tensor = SphericalExpansion(**hypers()).compute([nothing])
     assert isinstance(tensor, torch.ScriptObject) and len(tensor) == 0

@@ -9,15 +9,13 @@ import pytest
 from ketmap_core import plan
 from ketmap_density import AlchemicalChannels, LaplacianEigenstate, SphericalExpansion, SphericalExpansionByPair
 from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
-from metatensor import Labels
+
+from ..labels import labels
+from ..structures import torch_system
 
 SYSTEMS = [ase.build.molecule("CH3OH"), ase.Atoms("N"), ase.build.bulk("Si", "diamond", 5.4), ase.build.molecule("H2O")]
 CHANNELS = AlchemicalChannels([1, 6, 7, 8, 14], np.random.default_rng(0).normal(size=(5, 2)))
 GRADIENTS = [None, ["positions"], ["strain", "cell", "positions"]]
-
-
-def labels(names, *rows):
-    return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
 
 
 NAMES = [
@@ -111,7 +109,7 @@ def test_nothing(calculator):
         assert "0 blocks" in str(found)
 
 
-def test_float32(hypers, torch_system):
+def test_float32(hypers):
     import torch
 
     calculator = SphericalExpansion(**hypers())

@@ -11,6 +11,9 @@ from ketmap_density import Gto, LaplacianEigenstate, SphericalExpansion, TensorP
 from ketmap_soap import SoapRadialSpectrum
 from metatensor import Labels, TensorBlock, TensorMap
 
+from ..labels import labels
+from ..structures import torch_system
+
 GRADIENTS = ["positions", "strain", "cell"]
 KEYS = ["center_type", "neighbor_type"]
 
@@ -53,9 +56,6 @@ def test_featomic(systems, given, width, weight):
 
 @pytest.mark.parametrize("chosen", range(8))
 def test_selections(given, mixed, chosen):
-    def labels(names, *rows):
-        return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
-
     selection = [
         {"selected_keys": labels(["neighbor_type"], [1])},
         {"selected_keys": labels(KEYS, [8, 1], [1, 6], [17, 92], [92, 1])},
@@ -97,7 +97,7 @@ def test_the_part_of_the_expansion_without_angles(given, mixed):
         assert np.allclose(block.gradient("positions").values, whole.gradient("positions").values[:, :, 0], atol=1e-12)
 
 
-def test_torch_systems(given, torch_system):
+def test_torch_systems(given):
     calculator = SoapRadialSpectrum(**given())
     atoms = ase.build.molecule("CH3OH")
     system = torch_system(atoms, grad=True)

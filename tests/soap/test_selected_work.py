@@ -12,6 +12,8 @@ from ketmap_density import SphericalExpansion, SphericalExpansionByPair
 from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
 from metatensor import Labels, TensorBlock, TensorMap
 
+from ..labels import labels
+
 TYPES = [1, 6, 8, 14, 92]
 SYSTEMS = [ase.build.molecule("CH3OH"), ase.Atoms("N"), ase.build.molecule("H2O"), ase.build.bulk("Si", "diamond", 5.4)]
 SYSTEMS[3].rattle(0.05, seed=0)
@@ -159,10 +161,6 @@ def work(monkeypatch):
     watch(ketmap_ops, "pair_terms", 0, 1)
     watch(ketmap_soap.assembly, "power_spectrum_of_pairs", 0, 3)
     return calls
-
-
-def labels(names, *rows):
-    return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
 
 
 METHANOL = ase.build.molecule("CH3OH")  # all atoms are neighbours: 30 pairs, 12 of H and H, 4 of C and H …

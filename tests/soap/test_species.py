@@ -13,7 +13,9 @@ from ketmap_core import as_batch, info
 from ketmap_density import AlchemicalChannels, LaplacianEigenstate
 from ketmap_linear import Model, Ridge, load
 from ketmap_soap import SoapPowerSpectrum
-from metatensor import Labels
+
+from ..labels import labels
+from ..structures import torch_system
 
 TYPES = (1, 6, 7, 8, 11, 14, 17)
 U = np.random.default_rng(3).normal(size=(len(TYPES), 3))
@@ -71,10 +73,6 @@ def test_channels_of_all_types_are_the_alchemical_kernel(hypers, mixed):
     kernel = np.einsum("iabx,ac,bd,jcdx->ij", p, kappa, kappa, p)
     q = features(SoapPowerSpectrum(**hypers(), species=species), len(TYPES)).reshape(9, -1)
     np.testing.assert_allclose(q @ q.T, kernel, rtol=1e-10, atol=1e-12 * kernel.max())
-
-
-def labels(names, *rows):
-    return Labels(names, np.array(rows, dtype=np.int32).reshape(len(rows), len(names)))
 
 
 KEYS = ["center_type", "neighbor_1_channel", "neighbor_2_channel"]
@@ -204,7 +202,7 @@ def test_a_model_of_channels(tmp_path):
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(slope, rel=1e-6)
 
 
-def test_gradients_of_the_mixing(hypers, torch_system):
+def test_gradients_of_the_mixing(hypers):
     """Through torch TensorMaps, and through the energies of a model: u is learned like any parameter."""
     structures = [torch_system(ase.build.molecule(name)) for name in ("CH3OH", "H2O")]
     u = torch.tensor(U[:4, :2], requires_grad=True)

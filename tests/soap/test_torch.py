@@ -7,13 +7,15 @@ import pytest
 import torch
 from ketmap_soap import SoapPowerSpectrum
 
+from ..structures import torch_system
+
 
 def weights_of(tensor):
     generator = torch.Generator().manual_seed(0)
     return [torch.rand(block.values.shape, generator=generator, dtype=torch.float64) for block in tensor.blocks()]
 
 
-def test_same_as_numpy(hypers, mixed, torch_system):
+def test_same_as_numpy(hypers, mixed):
     calculator, gradients = SoapPowerSpectrum(**hypers()), ["positions", "strain"]
     theirs = calculator.compute(mixed, gradients=gradients)
     ours = calculator.compute([torch_system(atoms) for atoms in mixed], gradients=gradients)
@@ -27,7 +29,7 @@ def test_same_as_numpy(hypers, mixed, torch_system):
             assert np.array_equal(a.gradient(name).values.numpy(), b.gradient(name).values)
 
 
-def test_autograd_contracts_explicit_gradients(hypers, mixed, torch_system):
+def test_autograd_contracts_explicit_gradients(hypers, mixed):
     calculator, structure = SoapPowerSpectrum(**hypers()), torch_system(mixed[2], grad=True)
     tensor = calculator.compute(structure, gradients=["positions", "cell"])
     positions, cell = torch.zeros_like(structure.positions), torch.zeros_like(structure.cell)
@@ -43,7 +45,7 @@ def test_autograd_contracts_explicit_gradients(hypers, mixed, torch_system):
     assert torch.allclose(structure.cell.grad, cell, rtol=1e-10, atol=1e-12)
 
 
-def test_second_derivatives(hypers, torch_system):
+def test_second_derivatives(hypers):
     calculator = SoapPowerSpectrum(**hypers(max_radial=1, max_angular=2))
     structure = torch_system(ase.build.bulk("NaCl", "rocksalt", 5.0))
 
@@ -59,7 +61,7 @@ def test_second_derivatives(hypers, torch_system):
     assert torch.autograd.gradgradcheck(scalar, (positions, cell))
 
 
-def test_float32(hypers, mixed, torch_system):
+def test_float32(hypers, mixed):
     calculator = SoapPowerSpectrum(**hypers())
     single, double = (
         calculator.compute([torch_system(atoms, dtype) for atoms in mixed], gradients=["positions"])
@@ -72,12 +74,12 @@ def test_float32(hypers, mixed, torch_system):
         assert (a - b).abs().max() < 1e-4 * b.abs().max().clamp(min=1.0)
 
 
-def test_empty(hypers, torch_system):
+def test_empty(hypers):
     tensor = SoapPowerSpectrum(**hypers()).compute([torch_system(ase.Atoms())], gradients=["positions"])
     assert len(tensor.keys) == 0
 
 
 @pytest.mark.parametrize("grad", [False, True])
-def test_values_carry_a_graph_only_where_asked_for(hypers, torch_system, grad):
+def test_values_carry_a_graph_only_where_asked_for(hypers, grad):
     tensor = SoapPowerSpectrum(**hypers()).compute(torch_system(ase.build.molecule("H2O"), grad=grad))
     assert tensor.block(0).values.requires_grad is grad
