@@ -14,7 +14,7 @@ from typing import Any
 
 from .align import align
 from .errors import FileFormatError
-from .files import save_tensor, write_atomic
+from .files import must_be_known, save_tensor, write_atomic
 from .join import count_systems, join, select_systems
 from .lazy import LazyTensor, open_tensor
 from .provenance import info, versions
@@ -323,12 +323,7 @@ def _read_index(path: Path) -> dict:
         index = json.loads((path / INDEX).read_text())
         if index["format"] != FORMAT:
             raise FileFormatError(f"'{path / INDEX}' is the index of a {index['format']}, expected a {FORMAT}")
-        if index["format_version"] > VERSION:
-            made_by = index["packages"].get("ketmap-core", "a newer version")
-            raise FileFormatError(
-                f"'{path}' has format version {index['format_version']}, written by ketmap {made_by}; "
-                f"this ketmap reads up to version {VERSION}: update ketmap"
-            )
+        must_be_known(path, index, VERSION)
         TensorFolder(path, index)  # whatever is missing in it is missed here
         if index["n_systems"] != sum(c["systems"][1] - c["systems"][0] for c in index["chunks"]):
             raise ValueError("systems do not add up")

@@ -136,13 +136,18 @@ def load_archive(path: str | Path, *, kind: str = "ketmap", version: int = 1) ->
         manifest = json.loads(archive.read(MANIFEST))
         if manifest["format"] != kind:
             raise FileFormatError(f"'{path}' is a {manifest['format']} file, expected a {kind} file")
-        if manifest["format_version"] > version:
-            made_by = manifest["packages"].get("ketmap-core", "a newer version")
-            raise FileFormatError(
-                f"'{path}' has format version {manifest['format_version']}, written by ketmap {made_by}; "
-                f"this ketmap reads up to version {version}: update ketmap"
-            )
+        must_be_known(path, manifest, version)
         return {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
+
+
+def must_be_known(path: str | Path, manifest: Mapping, version: int) -> None:
+    """:raises FileFormatError: for a format later than ``version``."""
+    if manifest["format_version"] > version:
+        made_by = manifest["packages"].get("ketmap-core", "a newer version")
+        raise FileFormatError(
+            f"'{path}' has format version {manifest['format_version']}, written by ketmap {made_by}; "
+            f"this ketmap reads up to version {version}: update ketmap"
+        )
 
 
 @contextmanager

@@ -36,6 +36,12 @@ class Batch:
         """Number of atoms in all systems."""
         return len(self.types)
 
+    def places(self, atoms: torch.Tensor) -> torch.Tensor:  # -> int64 [atom, (system, atom)]
+        """System of these ``atoms`` of the batch, and the atom as counted within it."""
+        atoms = atoms.long()
+        system = self.system[atoms].long()
+        return torch.stack([system, atoms - self.starts[system]], dim=1)
+
     def cut(self, first: int, last: int) -> "Batch":
         """The systems ``first`` … ``last`` − 1, without copying."""
         begin, end = int(self.starts[first]), int(self.starts[last])

@@ -169,9 +169,8 @@ class Assembly:
             order = order[sample[order] >= 0]
         else:
             order = slice(None)
-        atom = around.atoms.cpu()[order]
-        system = self.batch.system.cpu()[atom].long()
-        labels = np.stack([sample[order], system, atom - self.batch.starts.cpu()[system]], axis=1)
+        atoms = self.batch.places(around.atoms).cpu().numpy()
+        labels = np.column_stack([sample[order], atoms[order]])
         return data[order], self.make.labels(["sample", "system", "atom"], labels)
 
     def _rows(self, key: Key) -> tuple[Rows, np.ndarray]:  # -> places of the block's centres; [sample, (system, atom)]

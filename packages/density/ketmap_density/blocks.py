@@ -88,10 +88,7 @@ def parts(environments: Environments) -> dict[int, Part]:
 
 def samples_of(environments: Environments, batch: Batch) -> np.ndarray:  # -> int32 [centre, (system, atom)]
     """System and atom, counted within the system, of every centre."""
-    centers = environments.centers.long()
-    system = batch.system[centers]
-    atom = centers - batch.starts[system.long()]
-    return torch.stack([system, atom.to(torch.int32)], dim=1).cpu().numpy()
+    return batch.places(environments.centers).int().cpu().numpy()
 
 
 def take(values, rows: Rows):

@@ -53,15 +53,14 @@ class Selection:
     def _atoms_by_samples(self, batch: Batch) -> torch.Tensor | None:
         if self.samples is None:
             return None
-        system = batch.system.long()
-        atom = torch.arange(batch.n_atoms, device=system.device) - batch.starts[system]
-        available = torch.stack([system, atom], dim=1).cpu().numpy()
+        device = batch.positions.device
+        available = batch.places(torch.arange(batch.n_atoms, device=device)).cpu().numpy()
         columns, wanted = self._wanted_samples()
         kept = [i for i, column in enumerate(columns) if column < 2]
         if not kept:  # nothing is said about centres
             return None
         columns, wanted = [columns[i] for i in kept], wanted[:, kept]
-        return torch.from_numpy(_matches(available, columns, wanted)).to(system.device)
+        return torch.from_numpy(_matches(available, columns, wanted)).to(device)
 
     def needed_samples(self, available: np.ndarray) -> np.ndarray | None:  # -> bool [row]
         """Which rows of ``available`` [row, dimension] any block wants; None: all."""

@@ -10,7 +10,7 @@ from ketmap_density.environments import environments
 from ketmap_density.selection import Selection
 from ketmap_ops.reference import expansion
 
-from .calculator import Part, atom_labels, checked_pairs
+from .calculator import Part, checked_pairs
 from .slopes import Slopes
 
 
@@ -79,7 +79,7 @@ class Around:
         return torch.nonzero(has)[:, 0]
 
     def labels(self, rows: torch.Tensor) -> np.ndarray:  # -> [row, (system, atom)]
-        return atom_labels(self.batch, self.environments.centers[rows])
+        return self.batch.places(self.environments.centers[rows]).cpu().numpy()
 
     def pairs_of(self, rows: torch.Tensor, channel: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The pairs of centres ``rows`` in one channel, and the starts of each row in them. -> [pair], [row + 1]"""

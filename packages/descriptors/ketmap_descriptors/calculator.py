@@ -124,13 +124,6 @@ def checked_pairs(batch: Batch, cutoff: float) -> Pairs:
     return pairs
 
 
-def atom_labels(batch: Batch, atoms: torch.Tensor) -> np.ndarray:  # -> int [atom, (system, atom)]
-    """System and place within it of atoms of the batch."""
-    atoms = atoms.long()
-    system = batch.system[atoms].long()
-    return torch.stack([system, atoms - batch.starts[system]], dim=1).cpu().numpy()
-
-
 def chosen_properties(selection: Selection, available: np.ndarray) -> np.ndarray:  # -> [property, dimension]
     """The properties to compute, of all that there are."""
     chosen = selection.choose_properties(available)

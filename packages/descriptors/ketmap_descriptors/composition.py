@@ -7,7 +7,7 @@ import torch
 from ketmap_core import Batch
 from ketmap_density.selection import Selection
 
-from .calculator import NO_CUTOFF, Descriptor, Key, Part, Parts, atom_labels, chosen_properties
+from .calculator import NO_CUTOFF, Descriptor, Key, Part, Parts, chosen_properties
 from .slopes import Slopes
 
 
@@ -47,7 +47,7 @@ class AtomicComposition(Descriptor):
                 samples = np.arange(len(batch))[:, None]
                 counts = torch.bincount(batch.system[atoms].long(), minlength=len(batch))
             else:
-                samples = atom_labels(batch, atoms)
+                samples = batch.places(atoms).cpu().numpy()
                 counts = torch.ones_like(atoms)
             values = counts.to(batch.positions.dtype)[:, None].repeat(1, len(properties))
             return Part(samples, values, lambda: _nothing(atoms, values))

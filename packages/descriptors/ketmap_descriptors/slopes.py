@@ -50,6 +50,5 @@ class Slopes:
         signs[order >= len(moving)] = -1.0
         data = sparse_sum(starts, moving[order % max(len(moving), 1)], signs, self.values)
         rows, atoms = found // max(batch.n_atoms, 1), found % max(batch.n_atoms, 1)
-        system = batch.system[atoms].long()
-        labels = torch.stack([rows, system, atoms - batch.starts[system]], dim=1)
+        labels = torch.cat([rows[:, None], batch.places(atoms)], dim=1)
         return labels.cpu().numpy(), data

@@ -291,7 +291,5 @@ class Assembly:
         samples = np.arange(sum(sizes)) - np.repeat(first, sizes)  # -> [row]
         labels = torch.empty(len(atoms), 3, dtype=torch.int32)
         labels[:, 0] = torch.repeat_interleave(torch.from_numpy(samples.astype(np.int64)), starts.diff().cpu())
-        system = self.batch.system[atoms]
-        labels[:, 1] = system
-        labels[:, 2] = atoms - self.batch.starts[system.long()]
+        labels[:, 1:] = self.batch.places(atoms)
         return starts.cpu().numpy(), labels.numpy()
