@@ -7,6 +7,8 @@ import pytest
 from ketmap_density import Gto, TensorProduct
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
 
+from ..structures import left_handed, rattled_nacl, rattled_silicon, skewed
+
 
 def make_hypers(exponent=1, smearing=1.0, max_radial=3, max_angular=3, radius=3.0, k_cutoff=None) -> dict:
     """featomic's nested dictionaries, without splines."""
@@ -41,16 +43,8 @@ def lode():
 @pytest.fixture
 def crystals():
     """Rattled, mixed, small, skewed and left-handed cells."""
-    nacl = ase.build.bulk("NaCl", "rocksalt", 5.6)
-    nacl.rattle(0.1, seed=1)
-    silicon = ase.build.bulk("Si", "diamond", 5.43)
-    silicon.rattle(0.05, seed=2)
-    skewed = nacl.copy()
-    skewed.set_cell(skewed.cell.array + np.array([[0, 0, 0], [5.0, 0, 0], [0.4, 9.0, 0.3]]), scale_atoms=True)
-    left = nacl.copy()
-    left.set_cell(left.cell.array[[1, 0, 2]])
-    left.positions += [30.0, -17.0, 4.0]
-    return [nacl, silicon, skewed, left, ase.Atoms("H", cell=[3.7, 3.9, 4.1], pbc=True)]
+    nacl, silicon = rattled_nacl(), rattled_silicon()
+    return [nacl, silicon, skewed(nacl), left_handed(nacl), ase.Atoms("H", cell=[3.7, 3.9, 4.1], pbc=True)]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from ketmap_density.blocks import Maker
 
 from .assembly import Assembly, Coupling
 from .keys import ProductKeys, matching, product_keys
-from .operands import operands
+from .operands import operands, places_of_blocks
 
 L_NAMES = ("l_1", "l_2")
 
@@ -69,9 +69,7 @@ def merged_product(
 ) -> Any:
     """The TensorMap of the product: properties ``l_1, l_2``, then those of the first and the second tensor."""
     sides = operands(tensor_1, merged=True), operands(tensor_2, merged=True)
-    home = []
-    for side in sides:
-        home.append({block: (i, j) for i, operand in enumerate(side) for j, block in enumerate(operand.blocks)})
+    home = [places_of_blocks(side) for side in sides]
     groups: dict[tuple[int, int], list[tuple[int, list[Coupling]]]] = {}
     for index, members in enumerate(merged.members):
         first, second = merged.keys.first[members].tolist(), merged.keys.second[members].tolist()

@@ -81,6 +81,11 @@ def operands(tensor: Any, merged: bool, gradients: bool = True) -> list[Operand]
     return made
 
 
+def places_of_blocks(side: list[Operand]) -> dict[int, tuple[int, int]]:
+    """Where each block of the tensor is: its operand, and its place among the arrays of that."""
+    return {block: (i, j) for i, operand in enumerate(side) for j, block in enumerate(operand.blocks)}
+
+
 def _together(sets: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray | None]]:
     if all(np.array_equal(each, sets[0]) for each in sets):
         return sets[0], [None] * len(sets)

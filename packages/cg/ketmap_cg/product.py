@@ -10,7 +10,7 @@ from ketmap_density.blocks import Maker
 
 from .assembly import Assembly
 from .keys import ProductKeys, matching, product_keys
-from .operands import O3, operands
+from .operands import O3, operands, places_of_blocks
 from .samples import check_systems
 
 BACKENDS = (None, "python-sparse", "python-dense")
@@ -114,9 +114,7 @@ def couple_blocks(
 ) -> list:
     """A block for each of the ``keys``, computed by one call of the operator for all blocks that share samples."""
     sides = operands(tensor_1, merged=False), operands(tensor_2, merged=False)
-    home = []
-    for side in sides:
-        home.append({block: (i, j) for i, operand in enumerate(side) for j, block in enumerate(operand.blocks)})
+    home = [places_of_blocks(side) for side in sides]
     groups: dict[tuple[int, int], list[int]] = {}
     for index, (first, second) in enumerate(zip(keys.first.tolist(), keys.second.tolist())):
         groups.setdefault((home[0][first][0], home[1][second][0]), []).append(index)
