@@ -31,7 +31,6 @@ class Assembly:
         self.samples = samples_of(environments, batch)  # -> [centre, (system, atom)]
         self.channel = {t: index for index, t in enumerate(environments.types)}
         self.wanted = Wanted(expansion, selection)
-        self._moving = {}  # numbers of rows of positions gradients
 
     @functools.cached_property
     def table(self) -> torch.Tensor:  # -> [row, l, n], or [channel, row, l, n]
@@ -106,13 +105,11 @@ class Assembly:
 
     def _n_moving(self, key: Key) -> int:
         """The number of rows of the positions gradient."""
-        place = key if self.selection.by_key else key[2:]
-        if place not in self._moving:
-            rows, part = self._rows(key)[0], self.parts.get(key[2])
-            around = self._around(part.rows if part else slice(0, 0), self.channel[key[3]])
-            counts = torch.bincount(around.centers, minlength=len(self.environments)).cpu().numpy()
-            self._moving[place] = int(counts[rows if isinstance(rows, slice) else rows[rows >= 0]].sum())
-        return self._moving[place]
+        slots, starts = self._slots(key), self._position_starts
+        if isinstance(slots, slice):
+            return int(starts[slots.stop] - starts[slots.start])
+        slots = slots[slots >= 0]
+        return int((starts[slots + 1] - starts[slots]).sum())
 
     def _block(self, data, samples, components: list, mu, n):
         return self.make.block(data, samples, [*components, mu], n)
@@ -147,31 +144,77 @@ class Assembly:
     def _outer(self, left: torch.Tensor) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
         return outer_gradient(self.expansion, self.environments, left, self.table)
 
-    def _around(self, centers: slice, channel: int) -> PositionRows:
-        return PositionRows.of(self.environments, self.batch, centers, channel)
+    @functools.cached_property
+    def _present(self) -> dict[tuple[int, int], np.ndarray]:  # -> int64 [centre of the block], by type and channel
+        """The centres of each block, in the order in which positions gradients are computed."""
+        every = np.arange(len(self.environments))
+        return {
+            (center, channel): every[part.present(channel)]
+            for center, part in self.parts.items()
+            for channel in range(part.has.shape[1])
+        }
 
-    def _moved(self, centers: slice, channel: int) -> tuple[PositionRows, torch.Tensor]:  # -> rows, [row, xyz, lm, n]
-        around = self._around(centers, channel)
-        table = self.table if self.table.ndim == 3 else self.table[channel]
-        return around, positions_gradient(self.expansion, self.environments, around, table)
+    @functools.cached_property
+    def _slices(self) -> dict[tuple[int, int], slice]:  # by type and channel
+        """The slots of each block."""
+        ends = np.cumsum([0, *map(len, self._present.values())]).tolist()
+        return {name: slice(a, b) for name, a, b in zip(self._present, ends, ends[1:])}
+
+    @functools.cached_property
+    def _around(self) -> PositionRows:
+        """Rows of the positions gradients of all blocks, block after block."""
+        n_channels = len(self.environments.types)
+        slots = [centers * n_channels + channel for (_, channel), centers in self._present.items()]
+        slots = np.concatenate([np.zeros(0, dtype=np.int64), *slots])
+        return PositionRows.of(
+            self.environments, self.batch, torch.from_numpy(slots).to(self.environments.starts.device)
+        )
+
+    @functools.cached_property
+    def _position_starts(self) -> np.ndarray:  # -> int64 [slot + 1]
+        return self._around.starts.cpu().numpy()
+
+    @functools.cached_property
+    def _position_labels(self) -> np.ndarray:  # -> int32 [row, (sample, system, atom)]
+        sizes = [part.stop - part.start for part in self._slices.values()]
+        first = np.repeat([part.start for part in self._slices.values()], sizes).astype(np.int64)
+        return self._around.labels(self.batch, first)
+
+    @functools.cached_property
+    def _moved(self) -> torch.Tensor:  # -> [row, xyz, lm, n]
+        around = self._around
+        kind = around.slots[around.slot] % max(len(self.environments.types), 1) if self.table.ndim == 4 else None
+        return positions_gradient(self.expansion, self.environments, around, self.table, kind)
+
+    def _moved_in(self, key: Key, rows: slice) -> torch.Tensor:  # -> [row, xyz, lm, n]
+        """The positions gradient in the ``rows`` of one block."""
+        return self._moved[rows]
+
+    def _slots(self, key: Key) -> slice | np.ndarray:
+        """Slots of the samples of one block; −1 for those that have no such neighbour."""
+        block = key[2], self.channel[key[3]]
+        slots = self._slices.get(block, slice(0, 0))
+        if not self.selection.by_key:
+            return slots
+        place = np.full(len(self.environments) + 1, -1)  # the last is what −1 points to
+        if block in self._present:
+            place[self._present[block]] = np.arange(slots.start, slots.stop)
+        return place[self._rows(key)[0]]
 
     def _position_gradient(self, key: Key):  # -> data, samples
-        rows, _ = self._rows(key)
-        part = self.parts[key[2]].rows if key[2] in self.parts else slice(0, 0)
-        around, data = self._moved(part, self.channel[key[3]])
-        data = self.make.array(data)
-        sample = np.full(len(self.environments), -1)  # of each centre
-        rows = np.arange(len(sample))[rows] if isinstance(rows, slice) else rows
-        sample[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
-        sample = sample[around.centers.cpu().numpy()]
-        if np.any(np.diff(sample, prepend=0) < 0):  # samples were chosen, in an order of their own
-            order = np.argsort(sample, kind="stable")
-            order = order[sample[order] >= 0]
-        else:
-            order = slice(None)
-        atoms = self.batch.places(around.atoms).cpu().numpy()
-        labels = np.column_stack([sample[order], atoms[order]])
-        return data[order], self.make.labels(["sample", "system", "atom"], labels)
+        starts, names = self._position_starts, ["sample", "system", "atom"]
+        slots, block = self._slots(key), self._slices.get((key[2], self.channel[key[3]]), slice(0, 0))
+        rows = slice(starts[block.start], starts[block.stop])
+        data, labels = self.make.array(self._moved_in(key, rows)), self._position_labels[rows]
+        if isinstance(slots, slice):
+            return data, self.make.labels(names, labels)
+        # samples were chosen, in an order of their own
+        sample = np.flatnonzero(slots >= 0)
+        first, counts = starts[slots[sample]] - rows.start, starts[slots[sample] + 1] - starts[slots[sample]]
+        kept = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        labels = labels[kept]
+        labels[:, 0] = np.repeat(sample, counts)
+        return data[kept], self.make.labels(names, labels)
 
     def _rows(self, key: Key) -> tuple[Rows, np.ndarray]:  # -> places of the block's centres; [sample, (system, atom)]
         part = self.parts.get(key[2])

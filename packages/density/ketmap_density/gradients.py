@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import torch
 from ketmap_core import Batch
 from ketmap_ops.outer import expand_outer
@@ -15,43 +16,58 @@ CHUNK = 512
 
 @dataclasses.dataclass(frozen=True)
 class PositionRows:
-    """The rows of the positions gradient of one block: around every centre its neighbours and the centre itself.
+    """The rows of positions gradients: around every centre its neighbours of one channel and the centre itself.
 
-    Rows are sorted by (centre, atom). Images of the centre are left out: they move with it and change nothing.
+    Rows are sorted by (slot, atom): a slot is a centre with one channel. Images of the centre are left out: they move
+    with it and change nothing.
     """
 
-    centers: torch.Tensor  # int64 [row], places among all centres
+    slots: torch.Tensor  # int64 [slot], centre · n_channels + channel
+    slot: torch.Tensor  # int64 [row], places in ``slots``
     atoms: torch.Tensor  # int64 [row], in the batch
-    starts: torch.Tensor  # int64 [centre of the block + 1]: rows of each
-    own: torch.Tensor  # int64 [centre of the block]: row of the centre itself, or −1 if it has no rows
+    starts: torch.Tensor  # int64 [slot + 1]: rows of each
+    own: torch.Tensor  # int64 [slot]: row of the centre itself, or −1 if it has no rows
     pair: torch.Tensor  # int64 [row]: the (first) pair of the row; −1 for the centre's own
     images: torch.Tensor  # int64 [image]: further pairs with an atom that has a row already
     image_rows: torch.Tensor  # int64 [image]: that row
 
     @classmethod
-    def of(cls, environments: Environments, batch: Batch, block: slice, channel: int) -> "PositionRows":
-        """Rows for the centres in the slice ``block`` and their neighbours in one ``channel``."""
-        n_channels, n_atoms = len(environments.types), max(batch.n_atoms, 1)
-        slots = torch.arange(block.start, block.stop, device=environments.starts.device) * n_channels + channel
+    def of(cls, environments: Environments, batch: Batch, slots: torch.Tensor) -> "PositionRows":
+        """Rows for ``slots`` int64 [slot], in their order."""
+        n_channels, n_atoms = max(len(environments.types), 1), max(batch.n_atoms, 1)
         first, counts = environments.starts[slots], environments.starts[slots + 1] - environments.starts[slots]
-        center = torch.repeat_interleave(slots // n_channels, counts)
-        before = counts.cumsum(0) - counts  # pairs of the block before each slot
-        pairs = torch.arange(len(center), device=slots.device) + torch.repeat_interleave(first - before, counts)
+        slot = torch.repeat_interleave(torch.arange(len(slots), device=slots.device), counts)
+        before = counts.cumsum(0) - counts  # pairs before each slot
+        pairs = torch.arange(len(slot), device=slots.device) + (first - before)[slot]
         atom = environments.neighbors[pairs].long()
-        moves = atom != environments.centers[center]
-        pairs, codes = pairs[moves], center[moves] * n_atoms + atom[moves]  # sorted
-        has = (counts > 0) | (environments.own[block] == channel)
-        centers = slots[has] // n_channels
-        own_codes = centers * n_atoms + environments.centers[centers].long()
-        rows, place = torch.unique(torch.cat([codes, own_codes]), return_inverse=True)
+        center = environments.centers[slots // n_channels].long()  # -> [slot]
+        moves = atom != center[slot]
+        pairs, codes = pairs[moves], (slot * n_atoms + atom)[moves]
+        if (torch.diff(codes) < 0).any():  # neighbours of several types in one channel
+            codes, order = torch.sort(codes, stable=True)
+            pairs = pairs[order]
         new = torch.diff(codes, prepend=codes.new_full((1,), -1)) != 0
+        has = torch.nonzero((counts > 0) | (environments.own[slots // n_channels] == slots % n_channels))[:, 0]
+        others, own_codes = codes[new], has * n_atoms + center[has]  # both sorted, and have nothing in common
+        place = torch.searchsorted(own_codes, others) + torch.arange(len(others), device=slots.device)
+        own_place = torch.searchsorted(others, own_codes) + torch.arange(len(has), device=slots.device)
+        rows = codes.new_empty(len(others) + len(has))
+        rows[place], rows[own_place] = others, own_codes
         pair = torch.full_like(rows, -1)
-        pair[place[: len(codes)][new]] = pairs[new]
+        pair[place] = pairs[new]
         own = torch.full_like(slots, -1)
-        own[has] = place[len(codes) :]
-        edges = torch.arange(block.start, block.stop + 1, device=rows.device) * n_atoms
-        starts = torch.searchsorted(rows, edges)
-        return cls(rows // n_atoms, rows % n_atoms, starts, own, pair, pairs[~new], place[: len(codes)][~new])
+        own[has] = own_place
+        starts = torch.searchsorted(rows, torch.arange(len(slots) + 1, device=rows.device) * n_atoms)
+        image_rows = place[new.cumsum(0)[~new] - 1]
+        return cls(slots, rows // n_atoms, rows % n_atoms, starts, own, pair, pairs[~new], image_rows)
+
+    def labels(self, batch: Batch, first: np.ndarray) -> np.ndarray:  # -> int32 [row, (sample, system, atom)]
+        """Labels of the rows; samples of a block are counted from its ``first`` slot, int [slot]."""
+        slot = self.slot.cpu()
+        labels = torch.empty(len(slot), 3, dtype=torch.int32)
+        labels[:, 0] = slot - torch.from_numpy(first)[slot]
+        labels[:, 1:] = batch.places(self.atoms)
+        return labels.numpy()
 
 
 def positions_gradient(
@@ -77,8 +93,7 @@ def positions_gradient(
         of_images = None if kind is None else kind[place]
         gradient.index_add_(0, place, pair_jacobian(expansion, images, each, table, of_images))
     flat, counts = gradient.flatten(1), rows.starts.diff()
-    center = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)  # -> [row]
-    sums = flat.new_zeros(len(counts), flat.shape[1]).index_add_(0, center, flat)
+    sums = flat.new_zeros(len(counts), flat.shape[1]).index_add_(0, rows.slot, flat)
     moves = (counts > 1) & (rows.own >= 0)
     flat[rows.own[moves]] = -sums[moves]
     return gradient

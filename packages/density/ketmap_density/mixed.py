@@ -1,6 +1,7 @@
 """The TensorMap of a spherical expansion whose neighbour types are mixed into channels."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import torch
@@ -42,6 +43,12 @@ def merged(environments: Environments) -> Environments:
     return dataclasses.replace(environments, types=(0,), own=torch.zeros_like(environments.own), starts=starts)
 
 
+def merged_rows(environments: Environments, batch: Batch, centers: slice) -> PositionRows:
+    """Rows of the positions gradients of ``centers``, with neighbours of all types: one slot for each centre."""
+    slots = torch.arange(centers.start, centers.stop, device=environments.starts.device)
+    return PositionRows.of(merged(environments), batch, slots)
+
+
 def mixed_outer(
     expansion: Expansion, environments: Environments, mixing: torch.Tensor, left: torch.Tensor, table: torch.Tensor
 ) -> torch.Tensor:  # -> [centre, channel, left, xyz, lm, n]
@@ -62,21 +69,21 @@ class MovedAtoms:
 
     def __init__(self, expansion: Expansion, environments: Environments, batch: Batch, centers: slice, table):
         around = merged(environments)
-        self.rows = PositionRows.of(around, batch, centers, 0)
+        self.rows = merged_rows(environments, batch, centers)
+        self.center = self.rows.slots[self.rows.slot]  # -> [row], among all centres
         types = batch.types[self.rows.atoms]
         known = torch.tensor(environments.types, dtype=types.dtype, device=types.device)
         self.kind = torch.searchsorted(known, types)  # -> [row]
         self.values = positions_gradient(expansion, around, self.rows, table, self.kind)  # -> [row, xyz, lm, n]
         self.others = torch.ones(len(self.kind), dtype=torch.bool, device=types.device)
         self.others[self.rows.own[self.rows.own >= 0]] = False
-        self.center = self.rows.centers - centers.start  # -> [row]
 
     def mixed(self, mixing: torch.Tensor) -> torch.Tensor:  # [type, channel] -> [row, channel, xyz, lm, n]
         """Of all channels: neighbours with the weights of their types, centres against all their neighbours."""
         weights = mixing[self.kind] * self.others[:, None]
         values = weights[:, :, None, None, None] * self.values[:, None]
         n_centers = len(self.rows.own)
-        sums = values.new_zeros(n_centers, *values.shape[1:]).index_add(0, self.center, values)
+        sums = values.new_zeros(n_centers, *values.shape[1:]).index_add(0, self.rows.slot, values)
         has = self.rows.own >= 0
         values[self.rows.own[has]] = -sums[has]
         return values
@@ -108,14 +115,29 @@ class MixedAssembly(Assembly):
     def _outer(self, left: torch.Tensor) -> torch.Tensor:
         return mixed_outer(self.expansion, self.environments, self.mixing.detach(), left, self.table)
 
-    def _around(self, centers: slice, channel: int) -> PositionRows:
-        return PositionRows.of(merged(self.environments), self.batch, centers, 0)
+    @functools.cached_property
+    def _slices(self) -> dict[tuple[int, int], slice]:
+        """The slots of each block: all centres of a type, for each of their channels."""
+        return {(center, q): part.rows for center, part in self.parts.items() for q in range(part.has.shape[1])}
 
-    def _moved(self, centers: slice, channel: int) -> tuple[PositionRows, torch.Tensor]:
+    @functools.cached_property
+    def _around(self) -> PositionRows:
+        return merged_rows(self.environments, self.batch, slice(0, len(self.environments)))
+
+    @functools.cached_property
+    def _position_labels(self) -> np.ndarray:
+        first = np.zeros(len(self.environments), dtype=np.int64)
+        for part in self.parts.values():
+            first[part.rows] = part.rows.start
+        return self._around.labels(self.batch, first)
+
+    def _moved_in(self, key, rows: slice) -> torch.Tensor:  # type by type, as they are large before the mixing
+        if key[2] not in self.parts:
+            return self.table.new_zeros(0, 3, self.table.shape[-2] ** 2, self.table.shape[-1])
+        centers, channel = self.parts[key[2]].rows, self.channel[key[3]]
         if self.moved is None or self.moved[0] != centers:
             self.moved = centers, MovedAtoms(self.expansion, self.environments, self.batch, centers, self.table)
-        moved = self.moved[1]
-        return moved.rows, moved.mixed(self.mixing.detach()[:, channel : channel + 1])[:, 0]
+        return self.moved[1].mixed(self.mixing.detach()[:, channel : channel + 1])[:, 0]
 
 
 def everywhere(part: Part, n_channels: int) -> Part:

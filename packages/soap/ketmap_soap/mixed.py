@@ -8,7 +8,7 @@ import torch
 from ketmap_core import Batch
 from ketmap_density import Environments, Expansion
 from ketmap_density.gradients import PositionRows
-from ketmap_density.mixed import MovedAtoms, merged, mixed_outer, wanted_channels
+from ketmap_density.mixed import MovedAtoms, merged_rows, mixed_outer, wanted_channels
 from ketmap_density.selection import Selection
 from ketmap_ops.power_spectrum import power_spectrum_jvp, power_spectrum_rows, power_spectrum_sums
 
@@ -68,7 +68,7 @@ class MixedAssembly(Assembly):
     @functools.cached_property
     def around(self) -> PositionRows:
         """All neighbours of all centres, whatever their types: each moves all channels."""
-        return PositionRows.of(merged(self.environments), self.batch, slice(0, len(self.environments)), 0)
+        return merged_rows(self.environments, self.batch, slice(0, len(self.environments)))
 
     @functools.cached_property
     def position_rows(self) -> tuple[torch.Tensor, torch.Tensor]:  # -> int64 [row + 1], [gradient row]
@@ -85,9 +85,9 @@ class MixedAssembly(Assembly):
         dense = coefficients.new_empty(len(atoms), 3, n_l, n, n)
         for centers in chunks(self.around):
             moved = MovedAtoms(self.expansion, self.environments, self.batch, centers, self.spline[0])
-            center = moved.rows.centers  # -> [entry]
+            center = moved.center  # -> [entry]
             row = self.place[center]  # -> [entry, ab]
-            inside = torch.arange(len(center), device=center.device) - moved.rows.starts[moved.center]
+            inside = torch.arange(len(center), device=center.device) - moved.rows.starts[moved.rows.slot]
             wanted = row >= 0
             place = torch.full_like(row, -1)
             place[wanted] = torch.arange(int(wanted.sum()), device=row.device)
@@ -105,14 +105,14 @@ def moved_sums(
     table = expansion.radial(environments)[0]
     n_kinds = len(environments.types)
     sums = c.new_zeros(batch.n_atoms, 3, n_kinds, n_features)
-    around = PositionRows.of(merged(environments), batch, slice(0, len(environments)), 0)
+    around = merged_rows(environments, batch, slice(0, len(environments)))
     for centers in chunks(around):
         moved = MovedAtoms(expansion, environments, batch, centers, table)
-        code = moved.rows.atoms * n_kinds + environments.kind[moved.rows.centers]
+        code = moved.rows.atoms * n_kinds + environments.kind[moved.center]
         code, order = torch.sort(code, stable=True)
         places, counts = torch.unique_consecutive(code, return_counts=True)
         segments = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         dc = moved.mixed(mixing)[order]
-        found = power_spectrum_sums(dc, c[moved.rows.centers[order]], segments)  # -> [segment, xyz, feature]
+        found = power_spectrum_sums(dc, c[moved.center[order]], segments)  # -> [segment, xyz, feature]
         sums[places // n_kinds, :, places % n_kinds] += found
     return sums
