@@ -8,6 +8,7 @@ import peers
 import torch
 from ketmap_core import as_batch
 from ketmap_density import Expansion
+from ketmap_density.blocks import neighbors_of_centers
 from ketmap_ops.power_spectrum import power_spectrum_of_pairs
 from ketmap_soap.assembly import Rows
 
@@ -36,9 +37,9 @@ def parts(systems, calculator, whole: float, seconds: float) -> dict[str, float]
 
 def spectrum_kernel(engine, environments, keys):
     """Pairs to invariants, in the rows that the blocks need."""
-    rows = Rows.of(environments, [tuple(key) for key in np.asarray(keys.values).tolist()])
+    keys = [tuple(key) for key in np.asarray(keys.values).tolist()]
+    rows = Rows.of(environments, neighbors_of_centers(environments), environments.types, keys)
     place, n_rows = torch.from_numpy(rows.place), len(rows.centers)
-    numbers = (engine.spacing, engine.cutoff.radius, engine.cutoff.width, engine.density.center_atom_weight)
-    return lambda: power_spectrum_of_pairs(
-        environments.vectors, environments.starts, environments.own, engine.table, *numbers, place, n_rows
-    )
+    vectors, starts, own = environments.vectors, environments.starts, environments.own
+    numbers = (*engine.radial(environments), engine.density.center_atom_weight)
+    return lambda: power_spectrum_of_pairs(vectors, starts, own, *numbers, place, n_rows)
