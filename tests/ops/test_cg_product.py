@@ -92,6 +92,10 @@ def test_sparse_and_dense_coefficients(share, monkeypatch):
     torch.testing.assert_close(flat, torch.cat([block.flatten() for block in written_out(x)]), rtol=1e-13, atol=1e-13)
 
 
+def by_block(flat, bases):
+    return list(flat.split(bases.diff().tolist()))
+
+
 def operator_arguments(x):
     sizes = [int((x.place[:, group] >= 0).sum()) * (2 * l + 1) * n for group, l, n in x.blocks]
     bases = torch.tensor([0, *sizes]).cumsum(0)
@@ -155,8 +159,8 @@ def test_native_and_reference_agree(n_1, n_2):
     torch.testing.assert_close(found, reference.cg_product(x.a, x.b, *tables, size), rtol=1e-12, atol=1e-12)
     grad = torch.randn(size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     for mine, expected in zip(
-        torch.ops.ketmap.cg_product_vjp(grad, x.a, x.b, *tables),
-        reference.cg_product_vjp(grad, x.a, x.b, *tables),
+        torch.ops.ketmap.cg_product_vjp(by_block(grad, tables[-1]), x.a, x.b, *tables),
+        reference.cg_product_vjp(by_block(grad, tables[-1]), x.a, x.b, *tables),
         strict=True,
     ):
         torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-11)
@@ -172,8 +176,8 @@ def test_float32(n_1, n_2):
         torch.testing.assert_close(mine.double(), other, rtol=2e-5, atol=2e-5)
     *tables, size = operator_arguments(single)
     for mine, other in zip(
-        cg_product_vjp(torch.ones(size), single.a, single.b, *tables),
-        reference.cg_product_vjp(torch.ones(size), single.a, single.b, *tables),
+        cg_product_vjp(by_block(torch.ones(size), tables[-1]), single.a, single.b, *tables),
+        reference.cg_product_vjp(by_block(torch.ones(size), tables[-1]), single.a, single.b, *tables),
         strict=True,
     ):
         torch.testing.assert_close(mine, other, rtol=2e-4, atol=2e-4)
@@ -187,7 +191,7 @@ def test_any_number_of_threads_gives_the_same_bits():
     try:
         for n in (1, 2, 3):
             torch.set_num_threads(n)
-            both = torch.ops.ketmap.cg_product_vjp(grad, x.a, x.b, *tables)
+            both = torch.ops.ketmap.cg_product_vjp(by_block(grad, tables[-1]), x.a, x.b, *tables)
             results.append((torch.ops.ketmap.cg_product(x.a, x.b, *tables, size), *both))
     finally:
         torch.set_num_threads(threads)
@@ -213,20 +217,20 @@ def test_operators_keep_torchs_rules():
     *tables, size = operator_arguments(x)
     a, b, grad = x.a.requires_grad_(), x.b.requires_grad_(), torch.randn(size, dtype=torch.float64, requires_grad=True)
     torch.library.opcheck(torch.ops.ketmap.cg_product, (a, b, *tables, size))
-    torch.library.opcheck(torch.ops.ketmap.cg_product_vjp, (grad, a, b, *tables))
+    torch.library.opcheck(torch.ops.ketmap.cg_product_vjp, (by_block(grad, tables[-1]), a, b, *tables))
 
 
 INSTRUCTION_SET = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 from ketmap_ops.library import backend
-from test_cg_product import SIZES, case, operator_arguments
+from test_cg_product import SIZES, by_block, case, operator_arguments
 results = []
 for n_1, n_2 in SIZES:
     x = case(n_1, n_2)
     *tables, size = operator_arguments(x)
     results.append(torch.ops.ketmap.cg_product(x.a, x.b, *tables, size))
-    results += torch.ops.ketmap.cg_product_vjp(results[-1], x.a, x.b, *tables)
+    results += torch.ops.ketmap.cg_product_vjp(by_block(results[-1], tables[-1]), x.a, x.b, *tables)
 torch.save([backend(), results], sys.argv[2])
 """
 
@@ -247,7 +251,7 @@ def test_instruction_sets_agree(name, tmp_path):
         x = case(n_1, n_2)
         *tables, size = operator_arguments(x)
         expected.append(reference.cg_product(x.a, x.b, *tables, size))
-        expected += reference.cg_product_vjp(expected[-1], x.a, x.b, *tables)
+        expected += reference.cg_product_vjp(by_block(expected[-1], tables[-1]), x.a, x.b, *tables)
     for found, wanted in zip(results, expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-11)
 
@@ -277,3 +281,15 @@ def test_bad_tables_are_named(table, column, by, message):
     tables[table][..., column] += by
     with pytest.raises(RuntimeError, match=message):
         torch.ops.ketmap.cg_product(x.a, x.b, *tables, size)
+
+
+@needs_native
+def test_bad_gradients_are_named():
+    x = case()
+    *tables, size = operator_arguments(x)
+    grads = by_block(torch.ones(size, dtype=torch.float64), tables[-1])
+    with pytest.raises(RuntimeError, match="'grads' must have an entry for every block"):
+        torch.ops.ketmap.cg_product_vjp([*grads, grads[0][:0]], x.a, x.b, *tables)
+    moved = [grads[0][:-1], torch.ones(len(grads[1]) + 1, dtype=torch.float64), *grads[2:]]
+    with pytest.raises(RuntimeError, match="'grads' must have the sizes of the blocks"):
+        torch.ops.ketmap.cg_product_vjp(moved, x.a, x.b, *tables)

@@ -133,7 +133,8 @@ std::unique_ptr<CgPlan<T>> plan_of(const char *op, const Tensor &a, const Tensor
             const int64_t *home = block + 3 * index;
             require(home[1] == 2 * l + 1 && column >= 0 && column + n <= home[2], op,
                     "'paths' must lie within their blocks");
-            made.targets.push_back({int(home[0]), int(home[1]), base[index] + column, home[1] * home[2], home[2]});
+            made.targets.push_back(
+                {int(home[0]), int(home[1]), int(index), base[index], column, home[1] * home[2], home[2]});
             mine.push_back({t[1], t[2], l});
             key.insert(key.end(), {t[1], t[2], l});
             plan->work += n * (t[2] - t[1]);
@@ -178,17 +179,27 @@ Tensor cg_product(Tensor a, Tensor b, Tensor factors, Tensor runs, Tensor paths,
     });
 }
 
-std::tuple<Tensor, Tensor> cg_product_vjp(Tensor grad, Tensor a, Tensor b, Tensor factors, Tensor runs, Tensor paths,
-                                          Tensor blocks, Tensor entries, Tensor weights, Tensor place, Tensor bases) {
+std::tuple<Tensor, Tensor> cg_product_vjp(std::vector<Tensor> grads, Tensor a, Tensor b, Tensor factors, Tensor runs,
+                                          Tensor paths, Tensor blocks, Tensor entries, Tensor weights, Tensor place,
+                                          Tensor bases) {
     return by_type(a, "cg_product_vjp", [&](auto zero) {
         using T = decltype(zero);
-        const T *g = data<T>("cg_product_vjp", "grad", grad, {-1});
+        int64_t size = 0;
+        for (const Tensor &grad : grads) size += grad.numel();
         const auto plan = plan_of<T>("cg_product_vjp", a, b, factors, runs, paths, blocks, entries, weights, place,
-                                     bases, grad.size(0));
+                                     bases, size);
+        require(int64_t(grads.size()) == blocks.size(0), "cg_product_vjp", "'grads' must have an entry for every block");
+        const int64_t *base = static_cast<const int64_t *>(bases.const_data_ptr());
+        std::vector<const T *> g;
+        for (const Tensor &grad : grads) {
+            require(grad.numel() == base[g.size() + 1] - base[g.size()], "cg_product_vjp",
+                    "'grads' must have the sizes of the blocks");
+            g.push_back(data<T>("cg_product_vjp", "grads", grad, {-1}));
+        }
         Tensor to_a = empty(a, {a.size(0), a.size(1)}, scalar_type<T>), to_b = empty(b, {b.size(0), b.size(1)}, scalar_type<T>);
         T *out_a = mutable_data<T>(to_a), *out_b = mutable_data<T>(to_b);
         parallel(a.size(0), grain(*plan), [&](int64_t begin, int64_t end) {
-            cg_kernels<T>().vjp(plan->product, g, out_a, out_b, begin, end);
+            cg_kernels<T>().vjp(plan->product, g.data(), out_a, out_b, begin, end);
         });
         return std::make_tuple(to_a, to_b);
     });
@@ -200,7 +211,7 @@ std::tuple<Tensor, Tensor> cg_product_vjp(Tensor grad, Tensor a, Tensor b, Tenso
 STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
     m.def("cg_product(Tensor a, Tensor b, Tensor factors, Tensor runs, Tensor paths, Tensor blocks, Tensor entries, "
           "Tensor weights, Tensor place, Tensor bases, int size) -> Tensor");
-    m.def("cg_product_vjp(Tensor grad, Tensor a, Tensor b, Tensor factors, Tensor runs, Tensor paths, Tensor blocks, "
+    m.def("cg_product_vjp(Tensor[] grads, Tensor a, Tensor b, Tensor factors, Tensor runs, Tensor paths, Tensor blocks, "
           "Tensor entries, Tensor weights, Tensor place, Tensor bases) -> (Tensor, Tensor)");
 }
 

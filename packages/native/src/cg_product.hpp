@@ -132,7 +132,7 @@ void cg_product(const ketmap::CgProduct<T> &p, bool streamed, T *out, int64_t be
             for (const auto &t : f.targets)
                 for (int m = 0; m < t.n_m; m++) {
                     const int64_t at = place[t.group];
-                    s.to[row++] = at < 0 ? nullptr : out + t.base + at * t.stride + m * t.n_properties;
+                    s.to[row++] = at < 0 ? nullptr : out + t.base + t.column + at * t.stride + m * t.n_properties;
                     wanted |= at >= 0;
                 }
             if (!wanted) continue;
@@ -153,7 +153,8 @@ void cg_product(const ketmap::CgProduct<T> &p, bool streamed, T *out, int64_t be
 }
 
 template <class T>
-void cg_product_vjp(const ketmap::CgProduct<T> &p, const T *grad, T *grad_a, T *grad_b, int64_t begin, int64_t end) {
+void cg_product_vjp(const ketmap::CgProduct<T> &p, const T *const *grads, T *grad_a, T *grad_b, int64_t begin,
+                    int64_t end) {
     CgScratch<T> s(p);
     std::vector<const T *> source(s.from.size());
     for (int64_t i = begin; i < end; i++) {
@@ -167,7 +168,8 @@ void cg_product_vjp(const ketmap::CgProduct<T> &p, const T *grad, T *grad_a, T *
             for (const auto &t : f.targets)
                 for (int m = 0; m < t.n_m; m++) {
                     const int64_t at = place[t.group];
-                    source[n_rows++] = at < 0 ? nullptr : grad + t.base + at * t.stride + m * t.n_properties;
+                    source[n_rows++] =
+                        at < 0 ? nullptr : grads[t.block] + t.column + at * t.stride + m * t.n_properties;
                     wanted |= at >= 0;
                 }
             if (!wanted) continue;

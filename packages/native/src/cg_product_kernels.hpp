@@ -31,10 +31,11 @@ template <class T> struct CgProgram {
     int64_t products() const { return int64_t(m1.size()); }
 };
 
-// Where the rows of one λ go: (value of place) · stride + M · n_properties after `base`
+// Where the rows of one λ go: (value of place) · stride + M · n_properties after `column` of a block, which begins at
+// `base` where all blocks are in one array
 struct CgTarget {
-    int group, n_m;
-    int64_t base, stride, n_properties;
+    int group, n_m, block;
+    int64_t base, column, stride, n_properties;
 };
 
 template <class T> struct CgFactor {
@@ -56,7 +57,7 @@ template <class T> struct CgProduct {
 
 template <class T> struct CgKernels {
     void (*product)(const CgProduct<T> &, bool streamed, T *out, int64_t begin, int64_t end);
-    void (*vjp)(const CgProduct<T> &, const T *grad, T *grad_a, T *grad_b, int64_t begin, int64_t end);
+    void (*vjp)(const CgProduct<T> &, const T *const *grads, T *grad_a, T *grad_b, int64_t begin, int64_t end);
 };
 
 } // namespace ketmap

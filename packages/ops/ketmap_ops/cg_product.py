@@ -137,23 +137,46 @@ def cg_product(
     sizes = [rows * m * n for rows, m, n in shapes]
     bases = torch.tensor([0, *sizes], device=a.device).cumsum(0)
     arguments = (*paths.tables(a), place.contiguous(), bases)
+    if not sizes:
+        return []
+    if _serves(a) and torch.is_grad_enabled() and (a.requires_grad or b.requires_grad):
+        return list(_Blocks.apply(a.contiguous(), b.contiguous(), shapes, *arguments))
     road = torch.ops.ketmap.cg_product if _serves(a) else reference.cg_product
     flat = road(a.contiguous(), b.contiguous(), *arguments, sum(sizes))
     # one node backwards for all blocks; slices would each fill an array of the whole size
-    return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes)] if sizes else []
+    return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes)]
 
 
 def _serves(a: torch.Tensor) -> bool:
     return native(a) and hasattr(torch.ops.ketmap, "cg_product")
 
 
-def cg_product_vjp(grad: torch.Tensor, a: torch.Tensor, b: torch.Tensor, *tables) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients with respect to both operands from ``grad``, the one with respect to all blocks one after the other.
+def cg_product_vjp(
+    grads: Sequence[torch.Tensor], a: torch.Tensor, b: torch.Tensor, *tables: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Gradients with respect to both operands from those with respect to each block.
 
     :param tables: those of :meth:`CgPaths.tables`, the places of rows, and where each block begins.
     """
     road = torch.ops.ketmap.cg_product_vjp if _serves(a) else reference.cg_product_vjp
-    return road(grad.contiguous(), a.contiguous(), b.contiguous(), *tables)
+    return road([grad.contiguous().flatten() for grad in grads], a.contiguous(), b.contiguous(), *tables)
+
+
+class _Blocks(torch.autograd.Function):
+    """The blocks as outputs of one node, which gets their gradients where they are: as parts of one array they would
+    first be copied into such an array."""
+
+    @staticmethod
+    def forward(ctx, a, b, shapes, *arguments):
+        ctx.save_for_backward(a, b, *arguments)
+        sizes = [rows * m * n for rows, m, n in shapes]
+        flat = torch.ops.ketmap.cg_product(a, b, *arguments, sum(sizes))
+        return tuple(part.view(shape) for part, shape in zip(flat.split(sizes), shapes))
+
+    @staticmethod
+    def backward(ctx, *grads):
+        a, b, *arguments = ctx.saved_tensors
+        return *cg_product_vjp(grads, a, b, *arguments), *[None] * (1 + len(arguments))
 
 
 def _setup(ctx, inputs, output):
@@ -163,20 +186,23 @@ def _setup(ctx, inputs, output):
 
 def _backward(ctx, grad):
     a, b, *tables = ctx.saved_tensors
-    return *cg_product_vjp(grad, a, b, *tables), *[None] * 9
+    return *cg_product_vjp(grad.split(tables[-1].diff().tolist()), a, b, *tables), *[None] * 9
 
 
 def _setup_vjp(ctx, inputs, output):
-    ctx.save_for_backward(*inputs)
+    grads, *others = inputs
+    ctx.n_blocks = len(grads)
+    ctx.save_for_backward(*grads, *others)
 
 
 def _backward_vjp(ctx, to_a, to_b):
     # F(a, b, g) is trilinear, and what comes here is the derivative of F(to_a, b, g) + F(a, to_b, g)
-    grad, a, b, *tables = ctx.saved_tensors
+    grads, (a, b, *tables) = ctx.saved_tensors[: ctx.n_blocks], ctx.saved_tensors[ctx.n_blocks :]
     to_a, to_b = to_a.contiguous(), to_b.contiguous()
-    size = grad.numel()
+    sizes = [grad.numel() for grad in grads]
+    size = sum(sizes)
     to_grad = torch.ops.ketmap.cg_product(to_a, b, *tables, size) + torch.ops.ketmap.cg_product(a, to_b, *tables, size)
-    return to_grad, *cg_product_vjp(grad, to_a, to_b, *tables), *[None] * 8
+    return list(to_grad.split(sizes)), *cg_product_vjp(grads, to_a, to_b, *tables), *[None] * 8
 
 
 if hasattr(torch.ops.ketmap, "cg_product"):
@@ -184,5 +210,5 @@ if hasattr(torch.ops.ketmap, "cg_product"):
     torch.library.register_autograd("ketmap::cg_product_vjp", _backward_vjp, setup_context=_setup_vjp)
     torch.library.register_fake("ketmap::cg_product", lambda a, *rest: a.new_empty(rest[-1]))
     torch.library.register_fake(
-        "ketmap::cg_product_vjp", lambda grad, a, b, *rest: (torch.empty_like(a), torch.empty_like(b))
+        "ketmap::cg_product_vjp", lambda grads, a, b, *rest: (torch.empty_like(a), torch.empty_like(b))
     )

@@ -32,7 +32,8 @@ def cg_product(a, b, factors, runs, paths, blocks, entries, weights, place, base
     return torch.cat(found) if found else a.new_zeros(0)
 
 
-def cg_product_vjp(grad, a, b, *tables):
+def cg_product_vjp(grads, a, b, *tables):
+    grad = torch.cat([a.new_zeros(0), *(g.flatten() for g in grads)])
     with torch.enable_grad():
         x, y = (v.detach().requires_grad_() for v in (a, b))
         form = (cg_product(x, y, *tables, grad.numel()) * grad).sum()
