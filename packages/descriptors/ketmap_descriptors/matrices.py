@@ -1,6 +1,5 @@
 """Matrices of a whole structure with an entry for every pair of atoms: Coulomb and sine matrix."""
 
-import functools
 import math
 import warnings
 
@@ -43,34 +42,66 @@ class _Matrix(WholeDescriptor):
         shape = (self.n_atoms_max,) if self.permutation == "eigenspectrum" else (self.n_atoms_max, self.n_atoms_max)
         return np.stack(np.unravel_index(np.arange(math.prod(shape)), shape), axis=1)
 
-    def distance(self, positions: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:  # -> [atom, atom]
+    def distance(self, positions: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:  # -> [system, atom, atom]
+        """Of systems of equal size: [system, atom, 3] and [system, 3, 3]."""
         raise NotImplementedError
 
     def prepare(self, system: System):
         n_atoms = len(system.types)
         if n_atoms > self.n_atoms_max:
             raise ValueError(f"system {system.index} has {n_atoms} atoms, more than n_atoms_max={self.n_atoms_max}")
-        r = self.distance(system.positions.detach(), system.cell.detach())
-        if len(found := torch.nonzero(torch.triu(r < COINCIDENT, diagonal=1))):
-            message = coincident_message([(system.index, *pair) for pair in found.tolist()])
-            warnings.warn(message, CoincidentAtomsWarning, stacklevel=5)
-        return functools.partial(self._features, system.types)
+        return lambda positions, cell: self._features(
+            system.types[None], self.distance(positions[None], cell[None])
+        ).squeeze(0)
 
-    def _features(self, types: torch.Tensor, positions: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
-        charges = types.to(positions.dtype)
-        r = self.distance(positions, cell)
+    def rows(self, systems: list[System]):
+        functions = [self.prepare(system) for system in systems]
+        by_size: dict[int, list[int]] = {}
+        for place, system in enumerate(systems):
+            by_size.setdefault(len(system.types), []).append(place)
+        values, order, found = [], [], []
+        for places in by_size.values():
+            here = [systems[place] for place in places]
+            positions, cells = (torch.stack(each) for each in zip(*((s.positions, s.cell) for s in here)))
+            r = self.distance(positions, cells)
+            near = torch.nonzero(torch.triu(r.detach() < COINCIDENT, diagonal=1)).tolist()
+            found += [(here[which].index, *pair) for which, *pair in near]
+            values.append(self._features(torch.stack([system.types for system in here]), r))
+            order += places
+        if found:
+            warnings.warn(coincident_message(sorted(found)), CoincidentAtomsWarning, stacklevel=4)
+        return torch.cat(values)[torch.from_numpy(np.argsort(order)).to(values[0].device)], functions
+
+    def _features(self, types: torch.Tensor, r: torch.Tensor) -> torch.Tensor:  # -> [system, property]
+        """From the types [system, atom] and distances [system, atom, atom] of systems of equal size."""
+        charges, missing = types.to(r.dtype), self.n_atoms_max - types.shape[1]
         apart = r.detach() > COINCIDENT  # the diagonal, and atoms at one point
-        off_diagonal = torch.where(apart, torch.outer(charges, charges) / torch.where(apart, r, 1.0), 0.0)
-        matrix = off_diagonal + torch.diag(0.5 * charges**2.4)
+        products = charges[:, :, None] * charges[:, None, :]
+        off_diagonal = torch.where(apart, products / torch.where(apart, r, 1.0), 0.0)
+        matrix = off_diagonal + torch.diag_embed(0.5 * charges**2.4)
         if self.permutation == "eigenspectrum":
             eigenvalues = torch.linalg.eigvalsh(matrix)
-            eigenvalues = eigenvalues[torch.argsort(eigenvalues.detach().abs(), descending=True, stable=True)]
-            return torch.nn.functional.pad(eigenvalues, (0, self.n_atoms_max - len(types)))
+            order = torch.argsort(eigenvalues.detach().abs(), dim=1, descending=True, stable=True)
+            return torch.nn.functional.pad(eigenvalues.gather(1, order), (0, missing))
         if self.permutation == "sorted_l2":
-            order = torch.argsort(matrix.detach().norm(dim=1), descending=True, stable=True)
-            matrix = matrix[order][:, order]
-        missing = self.n_atoms_max - len(types)
-        return torch.nn.functional.pad(matrix, (0, missing, 0, missing)).reshape(-1)
+            order = torch.argsort(matrix.detach().norm(dim=2), dim=1, descending=True, stable=True)
+            which = torch.arange(len(order), device=order.device)[:, None, None]
+            matrix = matrix[which, order[:, :, None], order[:, None, :]]
+        return torch.nn.functional.pad(matrix, (0, missing, 0, missing)).flatten(1)
+
+
+def _differences(positions: torch.Tensor) -> torch.Tensor:  # [system, atom, 3] -> [system, atom, atom, 3]
+    return positions[:, None] - positions[:, :, None]
+
+
+def _lengths(vectors: torch.Tensor) -> torch.Tensor:  # [..., 3] -> [...]
+    return directions(vectors.reshape(-1, 3))[0].reshape(vectors.shape[:-1])
+
+
+def _times(vectors: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:  # [system, atom, atom, 3], [system, 3, 3]
+    """Rows times matrices, with the same rounding for one system and for many."""
+    a, b, c = cells[:, None, None].unbind(dim=3)
+    return vectors[..., :1] * a + vectors[..., 1:2] * b + vectors[..., 2:] * c
 
 
 class CoulombMatrix(_Matrix):
@@ -95,8 +126,8 @@ class CoulombMatrix(_Matrix):
         laws = ("wrapped", "cell_choice", "left_handed", "cell_gradient")
         return super().exempt_laws | {law: "only for systems without periodicity" for law in laws}
 
-    def distance(self, positions, cell):
-        return directions((positions[None] - positions[:, None]).reshape(-1, 3))[0].reshape(len(positions), -1)
+    def distance(self, positions, cells):
+        return _lengths(_differences(positions))
 
     def prepare(self, system):
         if any(system.pbc):
@@ -126,10 +157,9 @@ class SineMatrix(_Matrix):
         }
         return exempt | {law: "only for periodic systems" for law in ("isolated", "coincident")}
 
-    def distance(self, positions, cell):
-        fractions = (positions[None] - positions[:, None]) @ torch.linalg.inv(cell)
-        vectors = torch.sin(math.pi * fractions) ** 2 @ cell
-        return directions(vectors.reshape(-1, 3))[0].reshape(len(positions), -1)
+    def distance(self, positions, cells):
+        fractions = _times(_differences(positions), torch.linalg.inv(cells))
+        return _lengths(_times(torch.sin(math.pi * fractions) ** 2, cells))
 
     def prepare(self, system):
         if not all(system.pbc):

@@ -39,6 +39,12 @@ class WholeDescriptor(Descriptor):
         """
         raise NotImplementedError
 
+    def rows(self, systems: list[System]) -> tuple[torch.Tensor, list[Callable]]:
+        """Features of all ``systems`` (one at least), and the functions that give them. -> [system, property]"""
+        functions = [self.prepare(system) for system in systems]
+        values = [function(system.positions, system.cell) for function, system in zip(functions, systems)]
+        return torch.stack(values), functions
+
     def parts(self, batch: Batch, selection: Selection) -> Parts:
         every = self.all_properties()
         properties = chosen_properties(selection, every)
@@ -50,12 +56,13 @@ class WholeDescriptor(Descriptor):
         samples = np.array([[system.index] for system in systems], dtype=np.int64).reshape(-1, 1)
 
         def part(key: Key) -> Part:
+            nothing = batch.positions.new_zeros(0, len(columns))
             if key != (0,):
-                nothing = batch.positions.new_zeros(0, len(columns))
                 return Part(samples[:0], nothing, lambda: _Jacobians([], [], len(columns), nothing))
-            functions = [_chosen(self.prepare(system), columns) for system in systems]
-            rows = [function(system.positions, system.cell) for function, system in zip(functions, systems)]
-            values = torch.stack(rows) if rows else batch.positions.new_zeros(0, len(columns))
+            if not systems:
+                return Part(samples, nothing, lambda: _Jacobians([], [], len(columns), nothing))
+            values, functions = self.rows(systems)
+            values, functions = values[:, columns], [_chosen(function, columns) for function in functions]
             return Part(samples, values, lambda: _Jacobians(systems, functions, len(columns), values))
 
         return Parts([(0,)], properties, part)
