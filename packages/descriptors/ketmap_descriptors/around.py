@@ -59,6 +59,8 @@ class Around:
     @functools.cached_property
     def occurring(self) -> dict[int, np.ndarray]:  # -> int [atom, channel] of each type of centre, ascending
         """Numbers of neighbours of all atoms, chosen as samples or not: keys do not depend on that choice."""
+        if len(self.environments) == self.batch.n_atoms:  # all atoms are centres
+            return {kind: self._numbers[part] for kind, part in self._parts.items()}
         types = self.environments.types
         known = torch.tensor(types, dtype=self.batch.types.dtype, device=self.batch.types.device)
         first, second = self.pairs.first.long(), self.pairs.second.long()
@@ -73,10 +75,22 @@ class Around:
 
     def centers_with(self, center_type: int, *needed: tuple[int, int]) -> torch.Tensor:  # -> int64 [row]
         """Places of the centres of a type with at least n neighbours in a channel, for all ``needed`` (channel, n)."""
-        has = self.environments.center_types == center_type
+        part = self._parts.get(center_type, slice(0, 0))
+        has = np.ones(part.stop - part.start, dtype=bool)
         for channel, least in needed:
-            has = has & (self.counts[:, channel] >= least)
-        return torch.nonzero(has)[:, 0]
+            has &= self._numbers[part, channel] >= least
+        return torch.from_numpy(part.start + np.flatnonzero(has)).to(self.starts.device)
+
+    @functools.cached_property
+    def _numbers(self) -> np.ndarray:  # -> int64 [centre, channel]
+        return self.counts.cpu().numpy()
+
+    @functools.cached_property
+    def _parts(self) -> dict[int, slice]:
+        """The centres of each type, which stand together."""
+        types, counts = np.unique(self.environments.center_types.cpu().numpy(), return_counts=True)
+        ends = np.cumsum([0, *counts]).tolist()
+        return {t: slice(a, b) for t, a, b in zip(types.tolist(), ends, ends[1:])}
 
     def labels(self, rows: torch.Tensor) -> np.ndarray:  # -> [row, (system, atom)]
         return self.batch.places(self.environments.centers[rows]).cpu().numpy()
