@@ -1,71 +1,20 @@
 """A linear model of a salt, long range included: stress along a strain, and dynamics that keep their energy."""
 
+import sys
+from pathlib import Path
+
 import ase.build
-import ase.neighborlist
 import numpy as np
 import pytest
-import torch
-import torchpme
-from ase import units
 from ketmap_ase import NVE, Calculator, run_dynamics
-from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, TensorProduct
-from ketmap_linear import Model, Ridge
-from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
-from ketmap_soap import SoapRadialSpectrum
 
-COULOMB = units.Hartree * units.Bohr  # eV Å
-REPULSION, LENGTH = 1100.0, 0.32  # eV, Å: rock salt at rest with an edge of 5.6 Å
-CUTOFF = 9.0
-
-
-def ions(atoms):
-    """Energy and forces of point charges ±1 (torch-pme's Ewald sum) with Born and Mayer's A exp(−r/ρ) of Na and Cl."""
-    charges = torch.tensor([[1.0 if z == 11 else -1.0] for z in atoms.numbers], dtype=torch.float64)
-    positions = torch.tensor(atoms.positions, requires_grad=True)
-    i, j, shifts = ase.neighborlist.neighbor_list("ijS", atoms, CUTOFF)
-    offsets = torch.tensor(shifts @ atoms.cell.array)
-    distances = torch.linalg.vector_norm(positions[j] - positions[i] + offsets, dim=1)
-    torch.set_default_dtype(torch.float64)  # what torch-pme keeps its own numbers in
-    try:
-        potential = torchpme.CoulombPotential(smearing=1.2)
-        ewald = torchpme.EwaldCalculator(potential, lr_wavelength=0.8, full_neighbor_list=True)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    pairs = torch.tensor(np.stack([i, j], axis=1))
-    field = ewald(charges, torch.tensor(atoms.cell.array), positions, pairs, distances)
-    unlike = torch.tensor(atoms.numbers[i] != atoms.numbers[j])
-    # torch-pme halves the sum over pairs
-    energy = COULOMB * (charges * field).sum() + 0.5 * REPULSION * torch.exp(-distances[unlike] / LENGTH).sum()
-    return energy.item(), -torch.autograd.grad(energy, positions)[0].numpy()
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from salt import learn, rattled
 
 
 @pytest.fixture(scope="module")
 def salts():
-    """Rattled cells of eight atoms, some larger and some skewed, with their energies and forces."""
-    rng = np.random.default_rng(0)
-    frames = []
-    for _ in range(24):
-        atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True)
-        atoms.set_cell(atoms.cell.array @ (np.eye(3) + 0.03 * rng.normal(size=(3, 3))), scale_atoms=True)
-        atoms.positions += 0.15 * rng.normal(size=(8, 3))
-        frames.append(atoms)
-    energies, forces = zip(*(ions(atoms) for atoms in frames))
-    return frames, np.array(energies), np.concatenate(forces)
-
-
-@pytest.fixture(scope="module")
-def fit(salts):
-    """A model of a density at short range and the field, its waves cut off as told."""
-    density = {"cutoff": Cutoff(5.0, ShiftedCosine(1.0)), "density": Gaussian(0.3)}
-    short = SoapRadialSpectrum(**density, basis={"type": "TensorProduct", "max_angular": 0, "radial": Gto(6)})
-
-    def make(**waves):
-        basis = TensorProduct(max_angular=0, radial=Gto(max_radial=2, radius=2.0))
-        field = LodeSphericalExpansion(density=SmearedPowerLaw(1.0, exponent=1), basis=basis, **waves)
-        frames, energies, forces = salts
-        return Model([short, field], Ridge(alpha=1e-8)).fit(frames, energy=energies, forces=forces)
-
-    return make
+    return rattled()
 
 
 def along_a_strain(model, atoms):
@@ -92,21 +41,21 @@ def jumps(strains, energies, slopes):
     return np.abs(energies[2:] - energies[:-2] - integral)
 
 
-def test_stress_is_the_slope_of_the_energy(fit, salts):
+def test_stress_is_the_slope_of_the_energy(salts):
     """To an accuracy waves fade out as the cell changes; at a cutoff they enter and leave, and energies jump."""
     atoms = salts[0][0]
-    strains, energies, slopes = along_a_strain(fit(accuracy=0.09), atoms)  # as coarse as may be
+    strains, energies, slopes = along_a_strain(learn(salts, accuracy=0.09), atoms)  # as coarse as may be
     differences = (energies[2:] - energies[:-2]) / (strains[2:] - strains[:-2])
     assert np.abs(differences - slopes[1:-1]).max() < 1e-4 * np.abs(slopes).max()
     assert jumps(strains, energies, slopes).max() < 1e-6
     # about as many waves; some pass the cutoff of 1.2 π/σ on the way
-    assert jumps(*along_a_strain(fit(), atoms)).max() > 1e-4
+    assert jumps(*along_a_strain(learn(salts), atoms)).max() > 1e-4
 
 
 @pytest.mark.slow
-def test_energy_is_kept(fit, salts):
+def test_energy_is_kept(salts):
     """64 ions from rest at 600 K: half of that remains as heat, and the total energy remains."""
-    model = fit(accuracy=1e-3)
+    model = learn(salts, accuracy=1e-3)
     assert model.errors["train"].forces.rmse < 0.02 * salts[2].std()
     atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True) * (2, 2, 2)
     atoms.calc = Calculator(model, grade=None)
