@@ -103,6 +103,8 @@ for name, predicted in alone.items():
     axis.plot(distance[here], predicted[here], label=name)
 axis.axvspan(distance.min(), 8.0, color="0.93", label="training")
 axis.set(xlabel="distance of the centres of mass / Å", ylabel="interaction energy / eV", xscale="log", title=one)
+axis.set_xticks([5, 10, 20, 50], labels=["5", "10", "20", "50"], minor=False)
+axis.set_xticks([], minor=True)
 axis.legend()
 
 # %%
@@ -136,6 +138,8 @@ for axis, name in zip(axes, kinds):
         axis.plot(distance[here], predicted[here], label=label)
     axis.axvspan(distance.min(), 8.0, color="0.93")
     axis.set(title=name, xscale="log", xlabel="R / Å")
+    axis.set_xticks([5, 10, 20, 50], labels=["5", "10", "20", "50"], minor=False)
+    axis.set_xticks([], minor=True)
 axes[0].set_ylabel("E / eV")
 axes[0].legend(fontsize=7)
 plt.show()
