@@ -34,8 +34,8 @@ def main():
     measure(report, "silicon", [data.silicon(8 if given.tiny else 1000)], given.seconds)
     measure(report, "molecular crystals, position gradients", crystals[:5], given.seconds, ["positions"])
     report.note(
-        "What limits it is the neighbour search (vesin) and the grouping of the pairs, some 8 µs per atom at 53 pairs "
-        "per atom; the functions themselves are a small part."
+        "What limits values is the neighbour search (vesin) and the grouping of the pairs; the functions themselves "
+        "are a small part."
     )
     report.save()
 
