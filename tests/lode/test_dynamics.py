@@ -7,6 +7,8 @@ import ase.build
 import numpy as np
 import pytest
 from ketmap_ase import NVE, Calculator, run_dynamics
+from ketmap_core import find_pairs
+from ketmap_lode import real
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from salt import learn, rattled
@@ -63,3 +65,36 @@ def test_energy_is_kept(salts):
     total = run.column("conserved")
     assert np.abs(total - total[0]).max() < 2e-5 * len(atoms)  # Verlet's swing, of order dt²
     assert abs(run.drift) < 0.03  # meV per atom and ps; most of it the swing, in so short a time
+
+
+def test_pairs_are_found_once(salts, monkeypatch):
+    """Within the skin the pairs of the field are those of the first step, whatever atoms and cell do."""
+    searches = []
+    monkeypatch.setattr(real, "find_pairs", lambda batch, reach: searches.append(reach) or find_pairs(batch, reach))
+    model = learn(salts, accuracy=1e-3)
+    atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True) * (2, 2, 2)
+    atoms.rattle(0.05, seed=1)
+    kept = Calculator(model, skin=1.0, grade=None)
+    atoms.calc = kept
+    atoms.get_forces()
+    searches.clear()
+    for rng in map(np.random.default_rng, range(2, 6)):
+        deform = np.eye(3) + 0.01 * rng.normal(size=(3, 3))
+        moved = atoms.copy()
+        moved.set_cell(atoms.cell.array @ deform, scale_atoms=True)
+        moved.positions += 0.1 * rng.uniform(-1, 1, size=(len(atoms), 3))
+        moved.calc = kept
+        found = moved.get_potential_energy(), moved.get_forces(), moved.get_stress()
+        assert kept.builds == 1 and searches == []
+        moved.calc = Calculator(model, skin=0.0, grade=None)
+        expected = moved.get_potential_energy(), moved.get_forces(), moved.get_stress()
+        for one, other in zip(found, expected):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-11)
+        (reach,) = searches
+        searches.clear()
+    # a cell so much smaller holds pairs that were farther than cutoff and skin, though none that may meet
+    atoms.set_cell(atoms.cell.array * (1 - 1.5 / reach), scale_atoms=True)
+    found = atoms.get_potential_energy()
+    assert kept.builds == 2 and searches == [reach + 1.0]
+    atoms.calc = Calculator(model, grade=None)
+    assert found == pytest.approx(atoms.get_potential_energy(), rel=1e-12)

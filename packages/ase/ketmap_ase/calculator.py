@@ -97,13 +97,18 @@ class Calculator(ase.calculators.calculator.Calculator):
         if atoms is not None:
             self._take(atoms)
         positions, cell = self._positions, self._cell
-        if self._list is None or not self._list.holds(positions, cell):
+        outdated = self._list is None or not self._list.holds(positions, cell)
+        if outdated:
             self._build()
         graded = self.grade is not None and self.evaluations % GRADE_EVERY == 0 and not self._warned
         found = self.model.evaluate(self._batch, self._environments, leverage=graded)
         if graded and found.leverage is not None:
             self._judge(found.leverage)
         self.evaluations += 1
+        if outdated:  # only now it is known how far pairs matter
+            skin = self.skin / self._length
+            cutoff = self._environments.cutoff - skin
+            self._list = Skin(cutoff, skin, positions, cell, self._atoms.pbc, self._nearest)
 
         energies = found.energies.numpy() * self._energy
         energy = float(energies.sum())
@@ -158,14 +163,11 @@ class Calculator(ase.calculators.calculator.Calculator):
 
     def _build(self) -> None:
         self._list = None
-        skin = self.skin / self._length
-        environments = self._environments = self.model.environments(self._batch, skin)
+        environments = self._environments = self.model.environments(self._batch, self.skin / self._length)
         distances = torch.linalg.vector_norm(environments.vectors, dim=1)
-        nearest = float(distances.min()) if len(distances) else np.inf
-        if nearest * self._length < COINCIDENT:
+        self._nearest = float(distances.min()) if len(distances) else np.inf
+        if self._nearest * self._length < COINCIDENT:
             self._name_pair(int(distances.argmin()))
-        cutoff = environments.cutoff - skin
-        self._list = Skin(cutoff, skin, self._positions, self._cell, self._atoms.pbc, nearest)
         self.builds += 1
 
     def _name_pair(self, pair: int) -> None:

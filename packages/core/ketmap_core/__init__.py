@@ -17,6 +17,7 @@ from .errors import (
 from .files import load_archive, load_tensor, save_archive, save_tensor, write_atomic
 from .join import join, select_systems, split
 from .lazy import LazyTensor, open_tensor
+from .memory import PairMemory
 from .pairs import Pairs, coincident, find_pairs
 from .planning import BlockShape, Plan, plan
 from .provenance import derive, info, stamp
@@ -33,6 +34,7 @@ __all__ = [
     "KetmapError",
     "LazyTensor",
     "NotFittedError",
+    "PairMemory",
     "Pairs",
     "Plan",
     "Report",

@@ -26,6 +26,7 @@ class Batch:
     system: torch.Tensor  # -> [atom] int32, index of the system of each atom
     starts: torch.Tensor  # -> [system + 1] int64, first atom of each system
     is_torch: bool = False  # whether results go out as torch TensorMaps
+    memory: Any = None  # a PairMemory of these atoms where they were before; parts of a batch have none
 
     def __len__(self) -> int:
         """Number of systems."""

@@ -8,7 +8,7 @@ from typing import Any
 import metatensor
 import numpy as np
 import torch
-from ketmap_core import Batch, UnknownTypesError, as_batch, find_pairs
+from ketmap_core import Batch, PairMemory, UnknownTypesError, as_batch, find_pairs
 from ketmap_core.pairs import NEAR
 
 from .described import build, describe
@@ -163,13 +163,22 @@ class Invariants:
 
 @dataclasses.dataclass(frozen=True)
 class Near:
-    """Pairs of atoms that may meet: all that needs a list where a calculator finds its own neighbours."""
+    """Pairs of atoms that may meet: all that needs a list where a calculator finds its own neighbours.
 
-    cutoff: float
+    What these are it may remember: at the first evaluation, if that is where the list was made.
+    """
+
+    skin: float
     centers: torch.Tensor  # -> [pair]
     neighbors: torch.Tensor  # -> [pair]
     vectors: torch.Tensor  # -> [pair, 3]
+    memory: PairMemory
     types: tuple[int, ...] = (0,)
+
+    @property
+    def cutoff(self) -> float:
+        """Up to here pairs are known, skin included; grows with what the calculator asks for."""
+        return max(NEAR, self.memory.cutoff) + self.skin
 
     @property
     def starts(self) -> torch.Tensor:  # -> [pair + 1]
@@ -184,13 +193,13 @@ class InvariantPotential:
         self.invariants, self.w, self.types = invariants, w, types
 
     def environments(self, batch: Batch, skin: float = 0.0) -> Near:
-        """The calculator finds its neighbours anew; only atoms that may meet are listed.
+        """Atoms that may meet, and room for what the calculator finds.
 
         :raises UnknownTypesError: for atoms of types that the weights do not know.
         """
         check_types(batch, self.types)
         pairs = find_pairs(batch, NEAR + skin)
-        return Near(NEAR + skin, pairs.first, pairs.second, pairs.vectors)
+        return Near(skin, pairs.first, pairs.second, pairs.vectors, PairMemory(batch, skin))
 
     def __call__(self, batch: Batch, environments: Near, diagonal: bool = False) -> Found:
         """Energies and their derivatives; ``diagonal``: also some of the invariants of each atom."""
@@ -203,6 +212,7 @@ class InvariantPotential:
                 positions=torch.einsum("ax,axy->ay", positions, deform[batch.system.long()]),
                 cells=batch.cells.detach() @ deform,
                 is_torch=True,
+                memory=environments.memory,
             )
             energies, features = self._energies(moved, diagonal)
             gradient, virial = torch.autograd.grad(energies.sum(), (positions, strain), allow_unused=True)

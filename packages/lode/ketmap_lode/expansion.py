@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs, find_pairs
+from ketmap_core import Batch, Pairs
 from ketmap_density.basis import Basis
 from ketmap_density.hypers import number
 from ketmap_ops.reference.expansion import cutoff_function, radial
@@ -221,14 +221,13 @@ class FieldExpansion:
         fade = (end, FADE * end)
         cutoff = atom_range(self.basis, density.exponents, density.smearing, wider, SHARE * self.accuracy)
         part, chosen = _select(batch, [system], centers)
-        pairs = find_pairs(part, cutoff)
         near, step = self._like(sites.positions, "near", cutoff, wider)
         fading = 0.1 * cutoff
         # k = 0: what the pairs bring of it, tails cut off, makes room for the mean that there has to be
         strength = near.new_tensor(self._mean_field) - _mean(near, step, cutoff, fading)
         return [
             ReciprocalTerm(sites, waves, table, spacing, density.exponents, wider, fade),
-            PairTerm.of(part, pairs, centers.types, chosen, near, step, cutoff, fading),
+            PairTerm.within(part, centers.types, chosen, near, step, cutoff, fading),
             UniformTerm(sites, strength, (self.l_max + 1) ** 2),
         ]
 
@@ -295,12 +294,14 @@ def _diameter(positions: torch.Tensor) -> float:
 
 
 def _select(batch: Batch, systems: list[int], centers: Centers) -> tuple[Batch, torch.Tensor]:
-    """A batch of some systems, and which of its atoms are centres, bool [atom]."""
+    """A batch of some systems, of all the same one, and which of its atoms are centres, bool [atom]."""
     wanted = torch.zeros(len(batch), dtype=torch.bool, device=batch.system.device)
     wanted[systems] = True
     atoms = wanted[batch.system.long()]
     chosen = torch.zeros(batch.n_atoms, dtype=torch.bool, device=atoms.device)
     chosen[centers.centers.long()] = True
+    if len(systems) == len(batch):
+        return batch, chosen
     sizes = batch.starts.diff()[wanted]
     place = torch.cumsum(wanted, 0) - 1
     part = Batch(

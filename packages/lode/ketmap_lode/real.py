@@ -4,7 +4,7 @@ import dataclasses
 
 import ketmap_ops as ops
 import torch
-from ketmap_core import Batch, Pairs
+from ketmap_core import Batch, Pairs, find_pairs
 from ketmap_density import Environments
 from ketmap_density.environments import environments
 from ketmap_ops.outer import expand_outer
@@ -31,6 +31,20 @@ class PairTerm:
         """Pairs around the ``centers`` (bool [atom])."""
         return cls(batch, environments(batch, pairs, cutoff, types, centers), table, spacing, cutoff, width)
 
+    @classmethod
+    def within(cls, batch: Batch, types, centers, table, spacing, cutoff, width) -> "PairTerm":
+        """Of all pairs nearer than ``cutoff``; where the batch remembers those with a skin, what is farther is zero."""
+
+        def make(reach: float) -> Environments:
+            return environments(batch, find_pairs(batch, reach), reach, types, centers)
+
+        if batch.memory is None:
+            return cls(batch, make(cutoff), table, spacing, cutoff, width)
+        name = ("field", cutoff, types, centers.cpu().numpy().tobytes())
+        found = batch.memory.recall(name, cutoff, batch, make)
+        moved = dataclasses.replace(found, vectors=found.differentiable_vectors(batch))
+        return cls(batch, moved, table, spacing, cutoff, width)
+
     @property
     def _numbers(self) -> tuple[float, float, float]:
         return self.spacing, self.cutoff, self.width
@@ -39,7 +53,7 @@ class PairTerm:
         """Coefficients, differentiable in positions and cells."""
         found, batch = self.environments, self.batch
         vectors = found.vectors
-        if batch.positions.requires_grad or batch.cells.requires_grad:
+        if not vectors.requires_grad and (batch.positions.requires_grad or batch.cells.requires_grad):
             vectors = found.differentiable_vectors(batch)
         if len(found) == 0:
             return self.table.new_zeros(0, len(found.types), self.table.shape[1] ** 2, self.table.shape[2])
@@ -52,7 +66,7 @@ class PairTerm:
         out = self.table.new_zeros(len(rows), self.batch.n_atoms, 3, self.table.shape[1] ** 2, self.table.shape[2])
         for place, row in enumerate(rows.tolist()):
             first, last = found.starts[row * n_channels].item(), found.starts[(row + 1) * n_channels].item()
-            vectors = found.vectors[first:last]
+            vectors = found.vectors[first:last].detach()
             each = torch.arange(len(vectors) + 1, device=vectors.device)
             segments = torch.full((len(vectors),), -1, dtype=torch.int32, device=vectors.device)
             slopes = ops.expand_jacobian(vectors, each, segments, self.table, *self._numbers)
@@ -61,8 +75,8 @@ class PairTerm:
 
     def strain(self) -> torch.Tensor:  # -> [centre, channel, 3, 3, lm, (exponent, n)]
         """Derivatives by ε, detached."""
-        found = self.environments
-        return expand_outer(found.vectors, found.vectors, found.starts, found.own, self.table, *self._numbers)
+        found, vectors = self.environments, self.environments.vectors.detach()
+        return expand_outer(vectors, vectors, found.starts, found.own, self.table, *self._numbers)
 
 
 @dataclasses.dataclass(frozen=True)
