@@ -24,6 +24,7 @@ TITLES = {
     "large": "A large structure",
     "lode": "Long-range field",
     "threads": "One thread and two",
+    "memory": "Fresh memory in large pages",
     "cg_product": "Coupled products: the kernel alone",
     "lambda_soap": "λ-SOAP: structures to TensorMap, and contracted gradients",
     "correlations": "Density correlations of third order: TensorMap to TensorMap",
