@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from run_all import NAMES
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NEEDS = {
     "power_spectrum": "dscribe",
     "descriptors": "dscribe",
