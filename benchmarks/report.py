@@ -23,6 +23,7 @@ TITLES = {
     "small": "A small molecule",
     "large": "A large structure",
     "lode": "Long-range field",
+    "ionic_md": "Dynamics of a salt with long range: what is conserved",
     "threads": "One thread and two",
     "memory": "Fresh memory in large pages",
     "cg_product": "Coupled products: the kernel alone",

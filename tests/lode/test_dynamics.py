@@ -6,7 +6,7 @@ from pathlib import Path
 import ase.build
 import numpy as np
 import pytest
-from ketmap_ase import NVE, Calculator, run_dynamics
+from ketmap_ase import NPT, NVE, Calculator, run_dynamics
 from ketmap_core import find_pairs
 from ketmap_lode import real
 
@@ -98,3 +98,24 @@ def test_pairs_are_found_once(salts, monkeypatch):
     assert kept.builds == 2 and searches == [reach + 1.0]
     atoms.calc = Calculator(model, grade=None)
     assert found == pytest.approx(atoms.get_potential_energy(), rel=1e-12)
+
+
+def through_pressures(model):
+    """Conserved quantity of 0.2 ps of NPT, whose barostat is quick, from step to step, eV per atom; volumes."""
+    atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True)
+    atoms.calc = Calculator(model, grade=None)
+    ensemble = NPT(timestep=1.0, temperature=600.0, pressure=0.0, cell_relaxation=300.0)
+    run = run_dynamics(atoms, ensemble, 200, temperature=600.0, every=1)
+    return run.column("conserved") / len(atoms), run.column("volume")
+
+
+@pytest.mark.slow
+def test_constant_pressure_conserves(salts):
+    """Waves that fade leave what is conserved to the integrator's error; waves that enter and leave make it jump."""
+    smooth, volume = through_pressures(learn(salts, accuracy=1e-3))
+    assert np.ptp(volume) > 0.05 * volume[0]
+    # one step after the other, and from beginning to end: the error of the time step, of the potential energy's swings
+    assert np.abs(np.diff(smooth)).max() < 2e-6
+    assert np.abs(smooth - smooth[0]).max() < 5e-5
+    jumping, _ = through_pressures(learn(salts, k_cutoff=2.5))
+    assert np.abs(np.diff(jumping)).max() > 1e-5
