@@ -169,8 +169,9 @@ class PlaneField:
 
 @functools.lru_cache(maxsize=64)
 def basis_spline(basis: Basis, k_cutoff: float) -> Spline:
-    """The table of f_nl(k) up to ``k_cutoff``."""
-    return fit_spline(lambda k, d: basis_transform(k, basis, d), k_cutoff, ACCURACY)
+    """The table of f_nl(k) up to ``k_cutoff``, with the sign that i^l leaves before cosines and sines."""
+    signs = (-1.0) ** (np.arange(len(basis.sizes)) // 2)
+    return fit_spline(lambda k, d: signs[:, None] * basis_transform(k, basis, d), k_cutoff, ACCURACY)
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,6 +7,7 @@ from .library import backend
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
 from .power_spectrum import power_spectrum
+from .waves import wave_field, wave_field_vjp
 
 __all__ = [
     "backend",
@@ -21,4 +22,6 @@ __all__ = [
     "pair_terms",
     "power_spectrum",
     "soap_energy",
+    "wave_field",
+    "wave_field_vjp",
 ]

@@ -5,6 +5,7 @@ from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
+from .waves import wave_field, wave_field_vjp
 
 __all__ = [
     "expand",
@@ -17,4 +18,6 @@ __all__ = [
     "pair_gradients",
     "pair_terms",
     "soap_energy",
+    "wave_field",
+    "wave_field_vjp",
 ]
