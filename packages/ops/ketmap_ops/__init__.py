@@ -4,6 +4,7 @@ from .energy import soap_energy
 from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
 from .library import backend
+from .mesh import mesh_gather, mesh_slopes, mesh_spread
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
 from .power_spectrum import power_spectrum
@@ -17,6 +18,9 @@ __all__ = [
     "expand_mixed_vjp",
     "expand_vjp",
     "group",
+    "mesh_gather",
+    "mesh_slopes",
+    "mesh_spread",
     "mixing_vjp",
     "pair_gradients",
     "pair_terms",
