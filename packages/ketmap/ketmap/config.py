@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
+from ketmap_cg import PowerSpectrum
 from ketmap_density import SphericalExpansion
 from ketmap_linear import Ridge
 from ketmap_lode import LodeSphericalExpansion
 from ketmap_soap import SoapPowerSpectrum
 
-from .schema import Strict, one_of
+from .schema import Built, Strict, one_of
 
 Target = Literal["energy", "forces", "stress"]
 Path_ = Annotated[str, pydantic.Field(min_length=1)]
@@ -17,8 +18,23 @@ Positive = Annotated[float, pydantic.Field(gt=0)]
 Count = Annotated[int, pydantic.Field(ge=1)]
 Part = Annotated[float, pydantic.Field(ge=0)] | str | list[int]
 
+Expanded = one_of(SphericalExpansion, LodeSphericalExpansion)
 
-Learnable = one_of(SoapPowerSpectrum, LodeSphericalExpansion)
+
+class ProductOfDensities(Built):
+    """A power spectrum of two densities, say ρ⊗V; of one with itself if the second is null."""
+
+    type: Literal["PowerSpectrum"]
+    calculator_1: Expanded
+    calculator_2: Expanded | None = None
+    neighbor_types: list[int] | None = None
+
+    def build(self) -> PowerSpectrum:
+        second = None if self.calculator_2 is None else self.calculator_2.build()
+        return PowerSpectrum(self.calculator_1.build(), second, self.neighbor_types)
+
+
+Learnable = one_of(SoapPowerSpectrum, LodeSphericalExpansion, ProductOfDensities)
 
 
 class DataSet(Strict):
@@ -120,7 +136,7 @@ class FeaturesConfig(Strict):
     chunk: the size of these.
     """
 
-    representation: one_of(SphericalExpansion, LodeSphericalExpansion, SoapPowerSpectrum)
+    representation: one_of(SphericalExpansion, LodeSphericalExpansion, SoapPowerSpectrum, ProductOfDensities)
     data: DataSet | None = None
     gradients: list[Literal["positions", "strain", "cell"]] = pydantic.Field(default_factory=list)
     output: Path_ | None = None

@@ -73,10 +73,11 @@ def settings_of(kind: type, within: frozenset[type] = frozenset()) -> type[Built
 
 
 def one_of(*kinds: type, within: frozenset[type] = frozenset()) -> Any:
-    """Settings of any of these classes, chosen by ``type``."""
+    """Settings of any of these classes (or these settings, if they are some), chosen by ``type``."""
+    settings = [kind if issubclass(kind, Built) else settings_of(kind, within) for kind in kinds]
     if len(kinds) == 1:
-        return settings_of(kinds[0], within)
-    union = functools.reduce(lambda a, b: a | b, [settings_of(kind, within) for kind in kinds])
+        return settings[0]
+    union = functools.reduce(lambda a, b: a | b, settings)
     return Annotated[union, pydantic.Field(discriminator="type")]
 
 
