@@ -85,7 +85,7 @@ class EquivariantPowerSpectrumByPair(DensityProduct):
             first = neighbors_in_properties(first, 1, self.neighbor_types)
         second = named(second, 2)
         merged = merged_keys(first.keys, second.keys, selected_keys)
-        tensor = merged_product(first, second, merged, make, selected_properties)
+        tensor = merged_product(first, second, merged, make, selected_properties, self._metadata)
         return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
 
 

@@ -1,5 +1,6 @@
 """Correlations of a density with itself, of any order."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 from ketmap_core import derive, unknown_name
 from ketmap_core.names import O3
 from ketmap_core.tensors import as_numpy, is_torch
+from ketmap_density.blocks import Maker
 
-from .product import ClebschGordanProduct
+from .keys import ProductKeys
+from .product import ClebschGordanProduct, check_factors, multiply
 
 
 class DensityCorrelations:
@@ -76,26 +79,45 @@ class DensityCorrelations:
         :param selected_keys: Labels of some of the keys of the result: only what matches is computed.
         :raises ValueError: for tensors that are not equivariant, unknown names, and λ beyond ``max_angular``.
         """
+        return self._correlations(density, angular_cutoff, selected_keys, metadata=False)
+
+    def compute_metadata(self, density: Any, angular_cutoff: int | None = None, selected_keys: Any = None) -> Any:
+        """What :meth:`compute` gives for the same arguments, without any product: keys, labels and gradients are the
+        same, and all numbers are one zero, so that no memory is taken for them."""
+        return self._correlations(density, angular_cutoff, selected_keys, metadata=True)
+
+    def _correlations(self, density: Any, angular_cutoff: int | None, selected_keys: Any, metadata: bool) -> Any:
         if angular_cutoff is not None and angular_cutoff < 0:
             raise ValueError(f"angular_cutoff must be 0 or more, got {angular_cutoff}")
         library = metatensor.torch if is_torch(density) else metatensor
         free = self._free_keys(density)
-        below = None
-        if angular_cutoff is not None:
-            degrees = np.arange(angular_cutoff + 1, dtype=np.int32)[:, None]
-            below = metatensor.Labels(["o3_lambda"], degrees)
-        product = _numbered(library, density, free, 1)
-        for step in range(1, self.n_correlations + 1):
-            last = step == self.n_correlations
-            names = ("l_1" if step == 1 else f"k_{step}", f"l_{step + 1}")
-            rule = self._rule(step + 1, free) if self.skip_redundant else None
-            coupled = ClebschGordanProduct(**self._options, keys_filter=rule)
-            factor = _numbered(library, density, free, step + 1)
-            chosen = selected_keys if last and selected_keys is not None else below
-            product = coupled.compute(product, factor, *names, selected_keys=chosen)
+        factors = [_numbered(library, density, free, i) for i in range(1, self.n_correlations + 2)]
+        check_factors(*factors[:2])
+        product = factors[0]
+        for factor, keys in zip(factors[1:], self._keys(factors, free, angular_cutoff, selected_keys)):
+            product = multiply(product, factor, keys, metadata=metadata)
         hypers = {"n_correlations": self.n_correlations, "skip_redundant": self.skip_redundant}
         hypers |= {"angular_cutoff": angular_cutoff, "match_keys": self.match_keys}
         return derive(product, "DensityCorrelations", density, hypers)
+
+    def _keys(self, factors: list, free: list[str], angular_cutoff: int | None, selected: Any) -> list[ProductKeys]:
+        """The keys of every product: of those before the last what the last is made of."""
+        below = None
+        if angular_cutoff is not None:
+            below = metatensor.Labels(["o3_lambda"], np.arange(angular_cutoff + 1, dtype=np.int32)[:, None])
+        found, keys = [], factors[0].keys
+        for step, factor in enumerate(factors[1:], start=1):
+            names = ("l_1" if step == 1 else f"k_{step}", f"l_{step + 1}")
+            rule = self._rule(step + 1, free) if self.skip_redundant else None
+            chosen = selected if step == self.n_correlations and selected is not None else below
+            product = ClebschGordanProduct(**self._options, keys_filter=rule)
+            keys = product.keys(keys, factor.keys, names, Maker.like(factor), chosen)
+            found.append(keys)
+        for step in range(self.n_correlations - 1, 0, -1):
+            needed, first = np.unique(found[step].first, return_inverse=True)
+            found[step] = dataclasses.replace(found[step], first=first.reshape(-1))
+            found[step - 1] = found[step - 1].keep(needed)
+        return found
 
     def _free_keys(self, density: Any) -> list[str]:
         names = [name for name in density.keys.names if name not in O3]

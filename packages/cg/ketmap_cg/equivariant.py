@@ -1,10 +1,11 @@
 """The equivariant power spectrum (λ-SOAP) of one density with itself, or of two."""
 
+import copy
 import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ketmap_core import stamp
+from ketmap_core import BlockShape, stamp
 from ketmap_density import SphericalExpansion
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import check_gradients
@@ -20,6 +21,8 @@ class DensityProduct:
     :param calculator_1: calculator of a density; ``calculator_2`` likewise, or ``None`` for the first again.
     :param neighbor_types: types that properties are to have when neighbours stand there; by default those that occur.
     """
+
+    _metadata = False  #: whether ``compute`` makes labels alone
 
     def __init__(
         self,
@@ -48,6 +51,20 @@ class DensityProduct:
             name: None if calculator is None else {"type": type(calculator).__name__, **calculator.to_dict()}
             for name, calculator in (("calculator_1", self.calculator_1), ("calculator_2", self.calculator_2))
         } | {"neighbor_types": self.neighbor_types}
+
+    def compute_metadata(self, systems: Any, **options: Any) -> Any:
+        """What ``compute`` gives for the same arguments, without the product: keys, labels and gradients are the same,
+        and all numbers are one zero, so that no memory is taken for them.
+
+        The densities are computed where their labels are not known before.
+        """
+        bare = copy.copy(self)
+        bare._metadata = True
+        return bare.compute(systems, **options)
+
+    def shapes(self, systems: Any, **options: Any) -> list[BlockShape]:
+        """The sizes of the blocks that ``compute`` gives for the same arguments, for :func:`ketmap_core.plan`."""
+        return [BlockShape.of(key, block) for key, block in self.compute_metadata(systems, **options).items()]
 
     def _densities(self, systems: Any, gradients: Any, selected_samples: Any) -> tuple[Any, Any]:
         options = {"gradients": list(check_gradients(gradients)), "selected_samples": selected_samples}
@@ -115,7 +132,7 @@ class EquivariantPowerSpectrum(DensityProduct):
         """
         if self._fused is not None and not gradients:
             tensor = self._fused.compute(
-                systems, selected_keys, selected_samples, selected_properties, neighbors_to_properties
+                systems, selected_keys, selected_samples, selected_properties, neighbors_to_properties, self._metadata
             )
             return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
         first, second = self._densities(systems, gradients, selected_samples)
@@ -125,5 +142,5 @@ class EquivariantPowerSpectrum(DensityProduct):
             second = neighbors_in_properties(second, 2, self.neighbor_types)
         wanted = ascending if self.calculator_2 is None else None
         merged = merged_keys(first.keys, second.keys, selected_keys, wanted)
-        tensor = merged_product(first, second, merged, Maker.like(first), selected_properties)
+        tensor = merged_product(first, second, merged, Maker.like(first), selected_properties, self._metadata)
         return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())

@@ -45,7 +45,10 @@ class FusedSpectrum:
         self.expansion, self.neighbor_types = expansion, neighbor_types
         self._layouts: dict[tuple, Layout] = {}
 
-    def compute(self, systems: Any, keys: Any, samples: Any, properties: Any, in_properties: bool) -> Any:
+    def compute(
+        self, systems: Any, keys: Any, samples: Any, properties: Any, in_properties: bool, metadata: bool = False
+    ) -> Any:
+        """The TensorMap; ``metadata``: its labels alone, then not even the density is computed."""
         names = (*O3, "center_type", *(() if in_properties else NEIGHBORS), *L_NAMES)
         selection = Selection(keys, samples, None, names, ())
         batch = as_batch(systems)
@@ -53,13 +56,21 @@ class FusedSpectrum:
         environments = self.expansion.environments(
             batch, types=self._types(selection, in_properties), centers=selection.atoms(batch), pairs=pairs
         )
-        coefficients = self.expansion.coefficients(environments, batch)  # -> [centre, channel, lm, n]
+        coefficients = self._coefficients(environments, batch, metadata)
         met = types_that_meet(environments) if samples is None else type_pairs(batch, pairs)
         if keys is not None and set(names[:-2]) <= set(keys.names):  # then these are the keys, occurring or not
             neighbors = environments.types
             met = [(center, neighbor) for center in selection.wanted("center_type") for neighbor in neighbors]
         layout = self._layout(tuple(met), environments.types, keys, properties, in_properties)
         return _assemble(layout, environments, batch, self._rows(coefficients, in_properties))
+
+    def _coefficients(
+        self, environments: Environments, batch: Batch, metadata: bool
+    ) -> torch.Tensor:  # -> [centre, channel, lm, n]
+        if not metadata:
+            return self.expansion.coefficients(environments, batch)
+        shape = len(environments), len(environments.types), len(self.expansion.sizes) ** 2, self.expansion.n_max + 1
+        return environments.vectors.new_empty(shape, device="meta")
 
     def _types(self, selection: Selection, in_properties: bool) -> tuple[int, ...] | None:
         if in_properties:
@@ -186,7 +197,7 @@ def _assemble(layout: Layout, environments: Environments, batch: Batch, rows) ->
         present = [has[:, pair].any(axis=1) for pair in pairs] or [has[:, channels].any(axis=1)]
         place = np.stack([np.where(mask, np.cumsum(mask) - 1, -1) for mask in present], axis=1)  # -> [centre, group]
         operand = rows(centers, channels)
-        made = cg_product(operand, operand, paths, torch.from_numpy(place).to(operand.device))
+        made = cg_product(operand, operand, paths, torch.from_numpy(place).to(batch.positions.device))
         labels = {}
         for values, block, (group, l, _) in zip(made, members, paths.blocks):
             mask = present[group].tobytes()

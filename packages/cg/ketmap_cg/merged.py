@@ -65,10 +65,18 @@ def _as_selected(names, values, selected, order) -> np.ndarray:
 
 
 def merged_product(
-    tensor_1: Any, tensor_2: Any, merged: MergedKeys, make: Maker, selected_properties: Any = None
+    tensor_1: Any,
+    tensor_2: Any,
+    merged: MergedKeys,
+    make: Maker,
+    selected_properties: Any = None,
+    metadata: bool = False,
 ) -> Any:
-    """The TensorMap of the product: properties ``l_1, l_2``, then those of the first and the second tensor."""
-    sides = operands(tensor_1, merged=True), operands(tensor_2, merged=True)
+    """The TensorMap of the product: properties ``l_1, l_2``, then those of the first and the second tensor.
+
+    :param metadata: labels alone, see :func:`~ketmap_cg.operands.operands`.
+    """
+    sides = [operands(tensor, merged=True, metadata=metadata) for tensor in (tensor_1, tensor_2)]
     home = [places_of_blocks(side) for side in sides]
     groups: dict[tuple[int, int], list[tuple[int, list[Coupling]]]] = {}
     for index, members in enumerate(merged.members):

@@ -1,6 +1,7 @@
 """The operands of a product: blocks of a TensorMap that differ only in λ and σ, side by side as rows."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,14 @@ class Operand:
     gradients: dict[str, Gradient]
 
 
-def operands(tensor: Any, merged: bool, gradients: bool = True) -> list[Operand]:
+def operands(tensor: Any, merged: bool, gradients: bool = True, metadata: bool = False) -> list[Operand]:
     """All blocks of ``tensor``, grouped by the keys that are not λ and σ.
 
     :param merged: blocks of one group get the union of their samples; otherwise only blocks with the same samples are
         put into one group.
+    :param metadata: rows without numbers (on torch's ``meta`` device), so that products of them are shapes alone.
     """
+    numbers = _without_numbers if metadata else _tensor
     names, keys = list(tensor.keys.names), as_numpy(tensor.keys.values)
     place_l, place_sigma = names.index("o3_lambda"), names.index("o3_sigma")
     others = [index for index, name in enumerate(names) if name not in O3]
@@ -57,7 +60,7 @@ def operands(tensor: Any, merged: bool, gradients: bool = True) -> list[Operand]
     for (kind, _), members in groups.items():
         blocks = [tensor.block(index) for index in members]
         samples, rows = _together([as_numpy(block.samples.values) for block in blocks])
-        values, arrays = side_by_side([take_rows(_tensor(b.values), r) for b, r in zip(blocks, rows)])
+        values, arrays = side_by_side([take_rows(numbers(b.values), r) for b, r in zip(blocks, rows)])
         for array, index in zip(arrays, members):
             if array.l != keys[index, place_l]:
                 raise ValueError(
@@ -74,7 +77,8 @@ def operands(tensor: Any, merged: bool, gradients: bool = True) -> list[Operand]
                 blocks=members,
                 present=[None if row is None else row >= 0 for row in rows],
                 gradients={
-                    name: _gradient(name, blocks, rows) for name in (blocks[0].gradients_list() if gradients else ())
+                    name: _gradient(name, blocks, rows, numbers)
+                    for name in (blocks[0].gradients_list() if gradients else ())
                 },
             )
         )
@@ -93,7 +97,7 @@ def _together(sets: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray | Non
     return union, rows
 
 
-def _gradient(name: str, blocks: list, rows: list[np.ndarray | None]) -> Gradient:
+def _gradient(name: str, blocks: list, rows: list[np.ndarray | None], numbers: Callable) -> Gradient:
     parts, sets = [], []
     for block, row in zip(blocks, rows):
         gradient = block.gradient(name)
@@ -104,7 +108,7 @@ def _gradient(name: str, blocks: list, rows: list[np.ndarray | None]) -> Gradien
             samples = samples.copy()
             samples[:, 0] = moved[samples[:, 0]]
         sets.append(samples)
-        parts.append(_tensor(gradient.values))
+        parts.append(numbers(gradient.values))
     samples, places = _together(sets)
     first = blocks[0].gradient(name)
     n_more = len(first.components) - len(blocks[0].components)
@@ -119,3 +123,8 @@ def _gradient(name: str, blocks: list, rows: list[np.ndarray | None]) -> Gradien
 
 def _tensor(values: Any) -> torch.Tensor:
     return values if isinstance(values, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _without_numbers(values: Any) -> torch.Tensor:
+    like = values if isinstance(values, torch.Tensor) else torch.from_numpy(np.empty(0, dtype=values.dtype))
+    return like.new_empty(tuple(values.shape), device="meta")

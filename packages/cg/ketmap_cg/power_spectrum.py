@@ -68,7 +68,8 @@ class PowerSpectrum(DensityProduct):
         )
         make = Maker.like(first)
         merged = merged_keys(first.keys, second.keys, selected_keys, _scalar)
-        tensor = merged_product(first, second, merged, make, _with_l_1(selected_properties, make))
+        properties = _with_l_1(selected_properties, make)
+        tensor = merged_product(first, second, merged, make, properties, self._metadata)
         return stamp(_invariant(tensor, make), calculator="PowerSpectrum", hypers=self.to_dict())
 
 

@@ -86,15 +86,33 @@ class ClebschGordanProduct:
         :raises ValueError: for tensors that do not fit together: names, systems, gradients, arrays; and for unknown
             names in selections.
         """
-        _check(tensor_1, tensor_2)
-        keys = product_keys(tensor_1.keys, tensor_2.keys, (o3_lambda_1_new_name, o3_lambda_2_new_name))
-        make = Maker.like(tensor_1)
-        keys = self._select(keys, selected_keys, make)
-        blocks = couple_blocks(tensor_1, tensor_2, keys, make, selected_properties)
-        product = make.tensor(keys.names, keys.values.reshape(-1, len(keys.names)), blocks)
-        return derive(product, "ClebschGordanProduct", [tensor_1, tensor_2])
+        names = o3_lambda_1_new_name, o3_lambda_2_new_name
+        return self._compute(tensor_1, tensor_2, names, selected_keys, selected_properties, metadata=False)
 
-    def _select(self, keys: ProductKeys, selected: Any, make: Maker) -> ProductKeys:
+    def compute_metadata(
+        self,
+        tensor_1: Any,
+        tensor_2: Any,
+        o3_lambda_1_new_name: str,
+        o3_lambda_2_new_name: str,
+        selected_keys: Any = None,
+        selected_properties: Any = None,
+    ) -> Any:
+        """What :meth:`compute` gives for the same arguments, without the product: keys, labels and gradients are the
+        same, and all numbers are one zero, so that no memory is taken for them."""
+        names = o3_lambda_1_new_name, o3_lambda_2_new_name
+        return self._compute(tensor_1, tensor_2, names, selected_keys, selected_properties, metadata=True)
+
+    def _compute(self, tensor_1, tensor_2, l_names, selected_keys, selected_properties, metadata: bool) -> Any:
+        check_factors(tensor_1, tensor_2)
+        keys = self.keys(tensor_1.keys, tensor_2.keys, l_names, Maker.like(tensor_1), selected_keys)
+        return multiply(tensor_1, tensor_2, keys, selected_properties, metadata)
+
+    def keys(
+        self, keys_1: Any, keys_2: Any, l_names: tuple[str, str], make: Maker, selected: Any = None
+    ) -> ProductKeys:
+        """The keys of a product of tensors with these keys, those that are wanted."""
+        keys = product_keys(keys_1, keys_2, l_names)
         if selected is not None:
             keys = keys.keep(np.flatnonzero(matching(keys.names, keys.values, selected, "keys")))
         if self.keys_filter is not None:
@@ -109,11 +127,15 @@ class ClebschGordanProduct:
         return keys
 
 
-def couple_blocks(
-    tensor_1: Any, tensor_2: Any, keys: ProductKeys, make: Maker, selected_properties: Any = None
-) -> list:
-    """A block for each of the ``keys``, computed by one call of the operator for all blocks that share samples."""
-    sides = operands(tensor_1, merged=False), operands(tensor_2, merged=False)
+def multiply(
+    tensor_1: Any, tensor_2: Any, keys: ProductKeys, selected_properties: Any = None, metadata: bool = False
+) -> Any:
+    """The product, with a block for each of the ``keys``; those that share samples by one call of the operator.
+
+    :param metadata: labels alone, see :func:`~ketmap_cg.operands.operands`.
+    """
+    make = Maker.like(tensor_1)
+    sides = [operands(tensor, merged=False, metadata=metadata) for tensor in (tensor_1, tensor_2)]
     home = [places_of_blocks(side) for side in sides]
     groups: dict[tuple[int, int], list[int]] = {}
     for index, (first, second) in enumerate(zip(keys.first.tolist(), keys.second.tolist())):
@@ -126,10 +148,15 @@ def couple_blocks(
         wanted = [(home[0][keys.first[k]][1], home[1][keys.second[k]][1], int(l[k])) for k in members]
         for k, block in zip(members, assembly.blocks(sides[0][i], sides[1][j], [[each] for each in wanted])):
             blocks[k] = block
-    return blocks
+    product = make.tensor(keys.names, keys.values.reshape(-1, len(keys.names)), blocks)
+    return derive(product, "ClebschGordanProduct", [tensor_1, tensor_2])
 
 
-def _check(tensor_1: Any, tensor_2: Any):
+def check_factors(tensor_1: Any, tensor_2: Any) -> None:
+    """Whether two tensors can be multiplied.
+
+    :raises ValueError: saying what does not fit together.
+    """
     for which, tensor in (("tensor_1", tensor_1), ("tensor_2", tensor_2)):
         is_torch(tensor)  # raises for what is no TensorMap
         if missing := [name for name in O3 if name not in tensor.keys.names]:

@@ -9,6 +9,7 @@ A calculator can be planned if it declares the sizes of its blocks, by a method 
 import dataclasses
 import math
 import time
+from typing import Any
 
 from .structures import as_batch
 
@@ -24,6 +25,13 @@ class BlockShape:
     values: tuple[int, ...]  #: [sample, component …, property]
     gradients: dict[str, tuple[int, ...]]  #: by name: [gradient sample, component …, property]
     itemsize: int = 8  #: bytes of a number
+
+    @classmethod
+    def of(cls, key: Any, block: Any) -> "BlockShape":
+        """Those of a block (whose numbers do not matter) of a TensorMap."""
+        named = dict(zip(key.names, map(int, key.values)))
+        gradients = {name: tuple(gradient.values.shape) for name, gradient in block.gradients()}
+        return cls(named, tuple(block.values.shape), gradients, block.values.itemsize)
 
     @property
     def nbytes(self) -> int:

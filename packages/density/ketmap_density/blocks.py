@@ -46,7 +46,12 @@ class Maker:
         return self.labels([name], np.arange(start, stop)[:, None])
 
     def array(self, values: torch.Tensor):
-        """``values`` as the kind of array that blocks of this maker hold; no copy."""
+        """``values`` as the kind of array that blocks of this maker hold; no copy.
+
+        Of a tensor on torch's ``meta`` device, which has no numbers, one zero that is seen in the whole shape.
+        """
+        if values.is_meta:
+            values = torch.zeros((), dtype=values.dtype, device=self.device).expand(values.shape)
         return values if self.device is not None else values.detach().numpy()
 
     def block(self, values, samples, components, properties):

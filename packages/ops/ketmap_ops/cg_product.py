@@ -124,7 +124,7 @@ def cg_product(
     :param paths: which arrays of a row are multiplied, how they couple, and the blocks they fill.
     :param place: where the product of a row stands in the blocks of each group, -1: nowhere, int64 ``[row, group]``;
         in each column 0, 1, 2 … must occur once. ``None``: every row, in this order, in one group.
-    :return: a tensor ``[row, M, property]`` for each block.
+    :return: a tensor ``[row, M, property]`` for each block; of operands on the ``meta`` device the shapes alone.
     """
     if a.dim() != 2 or b.dim() != 2 or a.shape[0] != b.shape[0]:
         raise ValueError(f"expected rows [row, element] of two operands, got {tuple(a.shape)} and {tuple(b.shape)}")
@@ -134,6 +134,8 @@ def cg_product(
     else:
         counts = (place >= 0).sum(dim=0).tolist()
     shapes = [(counts[group], 2 * l + 1, n) for group, l, n in paths.blocks]
+    if a.is_meta:
+        return [a.new_empty(shape) for shape in shapes]
     sizes = [rows * m * n for rows, m, n in shapes]
     bases = torch.tensor([0, *sizes], device=a.device).cumsum(0)
     arguments = (*paths.tables(a), place.contiguous(), bases)
