@@ -9,7 +9,7 @@ from ketmap_core.tensors import as_numpy, library
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import check_gradients
 
-from .densities import named, neighbors_in_properties
+from .densities import factor_names, named, needed, neighbors_in_properties
 from .equivariant import DensityProduct
 from .merged import merged_keys, merged_product
 
@@ -72,10 +72,19 @@ class EquivariantPowerSpectrumByPair(DensityProduct):
         :raises ValueError: for selections and gradients with unknown names.
         """
         names = list(check_gradients(gradients))
-        first = self.calculator_1.compute(systems, gradients=names, selected_samples=selected_samples)
+        first = self.calculator_1.compute(
+            systems,
+            gradients=names,
+            selected_samples=selected_samples,
+            selected_keys=needed(selected_keys, {"first_atom_type": "center_type", **factor_names(1)}),
+        )
         make = Maker.like(first)
+        of_pairs = {name: name for name in ("first_atom_type", "second_atom_type")}
         second = self.calculator_2.compute(
-            systems, gradients=names, selected_samples=_of_first_atoms(selected_samples, make)
+            systems,
+            gradients=names,
+            selected_samples=_of_first_atoms(selected_samples, make),
+            selected_keys=needed(selected_keys, of_pairs | {"l_2": "o3_lambda"}),
         )
         rename = library(first).rename_dimension
         first = named(rename(first, "keys", "center_type", "first_atom_type"), 1)

@@ -76,7 +76,8 @@ class DensityCorrelations:
 
         :param density: equivariant TensorMap of metatensor or metatensor.torch.
         :param angular_cutoff: largest λ of every product; with ``selected_keys``, of all but the last.
-        :param selected_keys: Labels of some of the keys of the result: only what matches is computed.
+        :param selected_keys: Labels of some of the keys of the result: only what matches is computed, and of lower
+            orders what it is made of.
         :raises ValueError: for tensors that are not equivariant, unknown names, and λ beyond ``max_angular``.
         """
         return self._correlations(density, angular_cutoff, selected_keys, metadata=False)

@@ -1,10 +1,12 @@
 """What calculators of products ask of the calculators that they multiply: densities with the right names."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import metatensor
 import numpy as np
-from ketmap_core.tensors import library
+from ketmap_core.tensors import as_numpy, library
 from ketmap_density.blocks import Maker
 
 #: names of keys of the neighbours, and what they become in the first or second factor of a product
@@ -23,6 +25,12 @@ def indexed(name: str, index: int) -> str:
     ('neighbor_2_type', 'neighbor_1_channel')
     """
     return name.replace("neighbor_", f"neighbor_{index}_")
+
+
+def factor_names(index: int) -> dict[str, str]:
+    """Names of keys of a product that say which blocks its first or second factor is made of: there, and in the
+    density."""
+    return {f"l_{index}": "o3_lambda", **{indexed(name, index): name for name in NEIGHBORS}}
 
 
 def named(tensor: Any, index: int) -> Any:
@@ -48,3 +56,22 @@ def neighbors_in_properties(tensor: Any, index: int, types: Sequence[int] | None
         return tensor.keys_to_properties(name)
     make = Maker.like(tensor)
     return tensor.keys_to_properties(make.labels([name], np.array(types).reshape(-1, 1)))
+
+
+def needed(selected: Any, *factors: dict[str, str]) -> Any:
+    """The keys of a density that the selected keys of a product need, as Labels; ``None``: all.
+
+    :param factors: for each factor that this density is: names in the product, and in the density.
+    """
+    if selected is None or not hasattr(selected, "names"):
+        return None
+    names, values = list(selected.names), as_numpy(selected.values)
+    found: dict[str, set[int]] = {}
+    for name in dict.fromkeys(factors[0].values()):
+        columns = [next((own for own, theirs in factor.items() if theirs == name), None) for factor in factors]
+        if all(column in names for column in columns):
+            found[name] = set(values[:, [names.index(column) for column in columns]].flatten().tolist())
+    if not found:
+        return None
+    entries = np.array(list(itertools.product(*map(sorted, found.values()))), dtype=np.int32)
+    return metatensor.Labels(list(found), entries.reshape(-1, len(found)))

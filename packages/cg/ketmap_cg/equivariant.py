@@ -10,7 +10,7 @@ from ketmap_density import SphericalExpansion
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import check_gradients
 
-from .densities import named, neighbors_in_properties
+from .densities import factor_names, named, needed, neighbors_in_properties
 from .fused import FusedSpectrum
 from .merged import ascending, merged_keys, merged_product
 
@@ -66,10 +66,17 @@ class DensityProduct:
         """The sizes of the blocks that ``compute`` gives for the same arguments, for :func:`ketmap_core.plan`."""
         return [BlockShape.of(key, block) for key, block in self.compute_metadata(systems, **options).items()]
 
-    def _densities(self, systems: Any, gradients: Any, selected_samples: Any) -> tuple[Any, Any]:
-        options = {"gradients": list(check_gradients(gradients)), "selected_samples": selected_samples}
-        first = self.calculator_1.compute(systems, **options)
-        second = first if self.calculator_2 is None else self.calculator_2.compute(systems, **options)
+    def _densities(self, systems: Any, gradients: Any, samples: Any, keys: Any) -> tuple[Any, Any]:
+        """Both densities, as much of them as the selected ``samples`` and ``keys`` of the product need."""
+        options = {"gradients": list(check_gradients(gradients)), "selected_samples": samples}
+        sides = [{"center_type": "center_type", **factor_names(index)} for index in (1, 2)]
+        if self.calculator_2 is None:
+            both = self.calculator_1.compute(systems, selected_keys=needed(keys, *sides), **options)
+            return both, both
+        first, second = (
+            calculator.compute(systems, selected_keys=needed(keys, side), **options)
+            for calculator, side in zip((self.calculator_1, self.calculator_2), sides)
+        )
         return first, second
 
 
@@ -135,7 +142,7 @@ class EquivariantPowerSpectrum(DensityProduct):
                 systems, selected_keys, selected_samples, selected_properties, neighbors_to_properties, self._metadata
             )
             return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
-        first, second = self._densities(systems, gradients, selected_samples)
+        first, second = self._densities(systems, gradients, selected_samples, selected_keys)
         first, second = named(first, 1), named(second, 2)
         if neighbors_to_properties:
             first = neighbors_in_properties(first, 1, self.neighbor_types)

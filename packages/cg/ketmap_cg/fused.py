@@ -56,21 +56,28 @@ class FusedSpectrum:
         environments = self.expansion.environments(
             batch, types=self._types(selection, in_properties), centers=selection.atoms(batch), pairs=pairs
         )
-        coefficients = self._coefficients(environments, batch, metadata)
+        sizes = self._sizes(selection)
+        coefficients = self._coefficients(environments, batch, sizes, metadata)
         met = types_that_meet(environments) if samples is None else type_pairs(batch, pairs)
         if keys is not None and set(names[:-2]) <= set(keys.names):  # then these are the keys, occurring or not
             neighbors = environments.types
             met = [(center, neighbor) for center in selection.wanted("center_type") for neighbor in neighbors]
-        layout = self._layout(tuple(met), environments.types, keys, properties, in_properties)
-        return _assemble(layout, environments, batch, self._rows(coefficients, in_properties))
+        layout = self._layout(tuple(met), environments.types, sizes, keys, properties, in_properties)
+        return _assemble(layout, environments, batch, self._rows(coefficients, sizes, in_properties))
+
+    def _sizes(self, selection: Selection) -> tuple[int, ...]:
+        """Number of radial functions of each l that any of the products needs."""
+        both = [selection.wanted(name) for name in L_NAMES]
+        return self.expansion.sizes if None in both else self.expansion.sizes[: max(0, *both[0], *both[1]) + 1]
 
     def _coefficients(
-        self, environments: Environments, batch: Batch, metadata: bool
+        self, environments: Environments, batch: Batch, sizes: tuple[int, ...], metadata: bool
     ) -> torch.Tensor:  # -> [centre, channel, lm, n]
-        if not metadata:
-            return self.expansion.coefficients(environments, batch)
-        shape = len(environments), len(environments.types), len(self.expansion.sizes) ** 2, self.expansion.n_max + 1
-        return environments.vectors.new_empty(shape, device="meta")
+        if metadata:
+            shape = len(environments), len(environments.types), len(sizes) ** 2, self.expansion.n_max + 1
+            return environments.vectors.new_empty(shape, device="meta")
+        table = self.expansion.table_like(environments.vectors, environments.types)
+        return self.expansion.coefficients(environments, batch, table[..., : len(sizes), :].contiguous())
 
     def _types(self, selection: Selection, in_properties: bool) -> tuple[int, ...] | None:
         if in_properties:
@@ -78,22 +85,19 @@ class FusedSpectrum:
         both = [selection.wanted(name) for name in NEIGHBORS]
         return None if None in both else tuple(sorted({*both[0], *both[1]}))
 
-    def _rows(self, coefficients: torch.Tensor, in_properties: bool):
+    def _rows(self, coefficients: torch.Tensor, sizes: tuple[int, ...], in_properties: bool):
         """Function of a slice of centres and the channels wanted: rows [centre, element] of the operand."""
         if not in_properties:
             return lambda centers, channels: coefficients[centers].flatten(1)
 
         def rows(centers, channels):
             c = coefficients[centers][:, channels]
-            parts = [c[:, :, l * l : (l + 1) ** 2, :n].transpose(1, 2).flatten(2) for l, n in self._degrees()]
+            parts = [c[:, :, l * l : (l + 1) ** 2, :n].transpose(1, 2).flatten(2) for l, n in _degrees(sizes)]
             return side_by_side(parts)[0]
 
         return rows
 
-    def _degrees(self) -> list[tuple[int, int]]:  # -> (l, number of n)
-        return [(l, n) for l, n in enumerate(self.expansion.sizes) if n]
-
-    def _layout(self, met, types, keys, properties, in_properties: bool) -> Layout:
+    def _layout(self, met, types, sizes, keys, properties, in_properties: bool) -> Layout:
         selected = [
             None if labels is None else (tuple(labels.names), np.asarray(labels.values).tobytes())
             for labels in (keys, properties)
@@ -103,11 +107,11 @@ class FusedSpectrum:
             if len(self._layouts) > 64:
                 self._layouts.clear()
             make = self._types_in_properties if in_properties else self._types_in_keys
-            self._layouts[key] = make(met, types, keys, properties)
+            self._layouts[key] = make(met, types, sizes, keys, properties)
         return self._layouts[key]
 
-    def _types_in_keys(self, met, types, keys, properties) -> Layout:
-        degrees, n_max, size = self._degrees(), self.expansion.n_max + 1, len(self.expansion.sizes) ** 2
+    def _types_in_keys(self, met, types, sizes, keys, properties) -> Layout:
+        degrees, n_max, size = _degrees(sizes), self.expansion.n_max + 1, len(sizes) ** 2
         available = [(l, 1, center, neighbor) for center, neighbor in met for l, _ in degrees]
         merged = _merged(available, ("neighbor_1_type", "neighbor_2_type"), keys)
         channel, place = {t: i for i, t in enumerate(types)}, {l: i for i, (l, _) in enumerate(degrees)}
@@ -120,8 +124,8 @@ class FusedSpectrum:
 
         return _layout(merged, available, arrays, array, lambda center, l: columns[l], pairs, NEIGHBORS, {})
 
-    def _types_in_properties(self, met, types, keys, properties) -> Layout:
-        degrees = self._degrees()
+    def _types_in_properties(self, met, types, sizes, keys, properties) -> Layout:
+        degrees = _degrees(sizes)
         available = [(l, 1, center) for center in sorted({center for center, _ in met}) for l, _ in degrees]
         merged = _merged(available, (), keys)
         place = {l: i for i, (l, _) in enumerate(degrees)}
@@ -141,6 +145,10 @@ class FusedSpectrum:
         return _layout(
             merged, available, arrays, lambda key: place[key[0]], lambda c, l: columns[c, l], pairs, (), around
         )
+
+
+def _degrees(sizes: tuple[int, ...]) -> list[tuple[int, int]]:  # -> (l, number of n)
+    return [(l, n) for l, n in enumerate(sizes) if n]
 
 
 def _merged(available: list[tuple[int, ...]], neighbors: tuple[str, ...], selected: Any) -> MergedKeys:

@@ -61,7 +61,7 @@ class PowerSpectrum(DensityProduct):
         :param selected_keys: Labels of ``center_type``.
         :raises ValueError: for selections and gradients with unknown names.
         """
-        first, second = self._densities(systems, gradients, selected_samples)
+        first, second = self._densities(systems, gradients, selected_samples, selected_keys)
         first, second = (
             neighbors_in_properties(named(density, index), index, self.neighbor_types)
             for index, density in ((1, first), (2, second))

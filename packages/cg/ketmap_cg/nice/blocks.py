@@ -14,6 +14,7 @@ Key = tuple[int, int, int, int]  # λ, σ, type of the centre, ν
 def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network, keys: list[Key]) -> dict[Key, object]:
     """The block of each key, all of one type of centre."""
     only = {key[:2] for key in keys}
+    network = network.part(frozenset((order, (l, sigma)) for l, sigma, _, order in keys))
     found = network(around.values, only)
     samples = make.labels(("system", "atom"), around.samples)
     blocks = {}

@@ -26,6 +26,16 @@ class Network:
             _products({symmetry: piece.table for symmetry, piece in order.items()}, below, sizes[0])
             for order, below in zip(pieces[1:], sizes)
         ]
+        self._parts: dict[frozenset, Network] = {}
+
+    def part(self, wanted: frozenset[tuple[int, Symmetry]]) -> "Network":
+        """The network of those pieces that features of some (order, (λ, σ)) need: themselves, what they are products
+        of, and what is taken off; made once."""
+        if wanted not in self._parts:
+            pieces = _needed(self.pieces, wanted)
+            everything = [list(order) for order in pieces] == [list(order) for order in self.pieces]
+            self._parts[wanted] = self if everything else Network(pieces)
+        return self._parts[wanted]
 
     def __call__(self, density: Features, only: set[Symmetry] | None = None) -> list[Features]:
         """Features [row, μ, q] of every order, from the density [row, m, column] of each (l, σ).
@@ -125,6 +135,24 @@ def fit(density: Features, hypers: Contraction) -> Network:
         if order < hypers.max_order:
             found.append(_second_pass(pieces[-1], found, produce, operands[0], width))
     return Network(pieces)
+
+
+def _needed(pieces: list[dict[Symmetry, Piece]], wanted: frozenset[tuple[int, Symmetry]]) -> list[dict]:
+    """The pieces of each order, up to the highest wanted, that the wanted ones need."""
+    top = max(order for order, _ in wanted)
+    needed = [{symmetry for order, symmetry in wanted if order == here} for here in range(1, top + 1)]
+    for order in range(top, 1, -1):
+        for symmetry in needed[order - 1]:
+            table = pieces[order - 1][symmetry].table
+            needed[order - 2] |= set(map(tuple, table[:, :2].tolist()))
+            needed[0] |= set(map(tuple, table[:, 3:5].tolist()))
+            for below in range(order - 1):  # purification
+                needed[below] |= {symmetry} & set(pieces[below])
+    # where candidates are none at all, something has to be multiplied all the same
+    return [
+        {symmetry: piece for symmetry, piece in order.items() if symmetry in here} or order
+        for order, here in zip(pieces, needed)
+    ]
 
 
 def _products(tables, below, density) -> Products:
