@@ -149,8 +149,8 @@ class Nice:
         :param use_native_system: accepted for featomic's sake, without effect.
         :param selected_samples: Labels of (some of) ``system, atom``.
         :param selected_properties: Labels of ``q``.
-        :param selected_keys: Labels of (some of) ``o3_lambda, o3_sigma, center_type, order_nu``: only what these need is
-            computed.
+        :param selected_keys: Labels of (some of) ``o3_lambda, o3_sigma, center_type, order_nu``: only what these
+            need is computed.
         :raises NotFittedError: before :meth:`fit`.
         :raises UnknownTypesError: for types that the sample of :meth:`fit` did not have.
         """
