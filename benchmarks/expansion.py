@@ -35,10 +35,9 @@ def main():
     for name, (systems, aim) in cases(given.tiny).items():
         measure(report, name, systems, aim, given.seconds)
     report.note(
-        "What limits the batches is no longer the kernel but the neighbour search (vesin, which runs one call at a "
-        "time in a process: threads over structures gained nothing, threads inside it a quarter) and memory: 12.5 kB "
-        "of results per atom, touched for the first time. That is in `blocks`, which is what is left of the whole "
-        "call, and varies several-fold between runs on virtual machines; huge pages are asked for."
+        "What limits the batches besides the kernel is memory: 12.5 kB of results per atom, touched for the first "
+        "time. That is in `blocks`, which is what is left of the whole call, and varies several-fold between runs on "
+        "virtual machines; huge pages are asked for."
     )
     report.save()
 

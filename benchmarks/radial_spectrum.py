@@ -33,10 +33,6 @@ def main():
     measure(report, "molecular crystals", crystals, given.seconds)
     measure(report, "silicon", [data.silicon(8 if given.tiny else 1000)], given.seconds)
     measure(report, "molecular crystals, position gradients", crystals[:5], given.seconds, ["positions"])
-    report.note(
-        "What limits values is the neighbour search (vesin) and the grouping of the pairs; the functions themselves "
-        "are a small part."
-    )
     report.save()
 
 

@@ -1,4 +1,4 @@
-"""Where the time of a call goes: structures in, pairs, kernels, blocks."""
+"""Where the time of a call goes: structures in, neighbours, kernels, blocks."""
 
 import functools
 
@@ -17,8 +17,7 @@ def parts(systems, calculator, whole: float, seconds: float) -> dict[str, float]
     """µs per atom of each part; blocks (arrays cut, labels made) is what is left of the whole call."""
     engine = Expansion(**peers.ketmap_hypers())
     batch = as_batch(systems)
-    pairs = engine.pairs(batch)
-    environments = engine.environments(batch, pairs=pairs)
+    environments = engine.environments(batch)
     keys = calculator.compute(systems).keys
     if "neighbor_2_type" in keys.names:
         kernel = spectrum_kernel(engine, environments, keys)
@@ -27,8 +26,7 @@ def parts(systems, calculator, whole: float, seconds: float) -> dict[str, float]
     times = harness.alternate(
         seconds,
         structures=lambda: as_batch(systems),
-        pairs=lambda: engine.pairs(batch),
-        grouping=lambda: engine.environments(batch, pairs=pairs),
+        neighbours=lambda: engine.environments(batch),
         kernel=kernel,
     )
     times["blocks"] = whole - sum(times.values())

@@ -27,8 +27,7 @@ def main():
     model = potentials.crystal_model(*((1, 1) if tiny else ()))
     batch = as_batch(atoms)
     engine = Expansion(**peers.ketmap_hypers())
-    pairs = engine.pairs(batch)
-    environments = engine.environments(batch, pairs=pairs)
+    environments = engine.environments(batch)
     coefficients = engine.coefficients(environments, batch)
     skin = model.environments(batch, 1.0)
     atoms.calc = Calculator(model)
@@ -41,8 +40,7 @@ def main():
         "kernel: spherical expansion": lambda: engine.coefficients(environments, batch),
         "kernel: power spectrum": lambda: power_spectrum(coefficients),
         "kernel: energy, forces, virial": lambda: model.evaluate(batch, skin),
-        "neighbour pairs": lambda: engine.pairs(batch),
-        "grouping of pairs": lambda: engine.environments(batch, pairs=pairs),
+        "kernel: neighbour search": lambda: engine.environments(batch),
     }
     expansion, spectrum = peers.expansions()[0], peers.power_spectra()[0]
     whole = {

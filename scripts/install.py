@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
-PURE = "core ops density lode cg soap descriptors linear analysis ase testing ketmap".split()
+PURE = "ops core density lode cg soap descriptors linear analysis ase testing ketmap".split()
 
 
 def pip(*arguments: str) -> int:

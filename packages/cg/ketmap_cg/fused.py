@@ -11,7 +11,7 @@ from ketmap_core import Batch, as_batch
 from ketmap_density import Environments, Expansion
 from ketmap_density.assembly import type_pairs, types_that_meet
 from ketmap_density.blocks import Maker, parts, samples_of
-from ketmap_density.calculator import find_checked_pairs
+from ketmap_density.environments import checked_environments
 from ketmap_density.selection import Selection
 from ketmap_ops.cg_product import CgPaths, cg_product
 
@@ -52,13 +52,11 @@ class FusedSpectrum:
         names = (*O3, "center_type", *(() if in_properties else NEIGHBORS), *L_NAMES)
         selection = Selection(keys, samples, None, names, ())
         batch = as_batch(systems)
-        pairs = find_checked_pairs(self.expansion, batch)
-        environments = self.expansion.environments(
-            batch, types=self._types(selection, in_properties), centers=selection.atoms(batch), pairs=pairs
-        )
+        types = self._types(selection, in_properties)
+        environments = checked_environments(batch, self.expansion.cutoff.radius, types, selection.atoms(batch))
         sizes = self._sizes(selection)
         coefficients = self._coefficients(environments, batch, sizes, metadata)
-        met = types_that_meet(environments) if samples is None else type_pairs(batch, pairs)
+        met = types_that_meet(environments) if samples is None else type_pairs(self.expansion, batch)
         if keys is not None and set(names[:-2]) <= set(keys.names):  # then these are the keys, occurring or not
             neighbors = environments.types
             met = [(center, neighbor) for center in selection.wanted("center_type") for neighbor in neighbors]

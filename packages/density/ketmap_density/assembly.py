@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import torch
-from ketmap_core import Batch, BlockShape, Pairs
+from ketmap_core import Batch, BlockShape
 
 from .blocks import Maker, Rows, parts, samples_of, take, take_columns
 from .environments import Environments
@@ -41,15 +41,15 @@ class Assembly:
         """What the values of the blocks are cut from."""
         return self.expansion.coefficients(self.environments, self.batch, self.table)
 
-    def _found(self, pairs: Pairs) -> list[tuple[int, int]]:
+    def _found(self) -> list[tuple[int, int]]:
         """Types of centres and neighbours that meet."""
         if self.selection.samples is None:
             return types_that_meet(self.environments)
-        return type_pairs(self.batch, pairs)  # keys do not depend on the selection of samples
+        return type_pairs(self.expansion, self.batch)  # keys do not depend on the selection of samples
 
-    def choose_keys(self, pairs: Pairs) -> list[Key]:
+    def choose_keys(self) -> list[Key]:
         """Keys in the order (center_type, neighbor_type, o3_lambda), or as selected."""
-        keys = self.wanted.keys(self._found(pairs))
+        keys = self.wanted.keys(self._found())
         if self.selection.keys is not None or self.selection.by_key:
             self._restrict(keys)
         return keys
@@ -241,8 +241,9 @@ def types_that_meet(environments: Environments) -> list[tuple[int, int]]:
     ]
 
 
-def type_pairs(batch: Batch, pairs: Pairs) -> list[tuple[int, int]]:
+def type_pairs(expansion: Expansion, batch: Batch) -> list[tuple[int, int]]:
     """(center_type, neighbor_type) of all atoms of the batch, ascending: types that meet, or are the same atom."""
+    pairs = expansion.pairs(batch)
     types, kind = torch.unique(batch.types, return_inverse=True)
     first, second = kind[pairs.first.long()], kind[pairs.second.long()]
     codes = torch.cat([first * len(types) + second, second * len(types) + first, kind * (len(types) + 1)])

@@ -8,8 +8,7 @@ from ketmap_core.names import PAIR
 from .assembly import type_pairs, types_that_meet
 from .base import DensityCalculator
 from .blocks import Maker, take_columns
-from .calculator import find_checked_pairs
-from .environments import Environments
+from .environments import Environments, checked_environments
 from .expansion import Expansion
 from .pair_rows import NOTHING, SELF, PairRows, Types, running
 from .selection import Selection
@@ -54,12 +53,11 @@ class SphericalExpansionByPair(DensityCalculator):
             center_type="first_atom_type",
         )
         batch = as_batch(systems)
-        pairs = find_checked_pairs(self.expansion, batch)
-        environments = self.expansion.environments(
-            batch, types=selection.wanted("second_atom_type"), centers=selection.atoms(batch), pairs=pairs
-        )
+        types = selection.wanted("second_atom_type")
+        environments = checked_environments(batch, self.cutoff.radius, types, selection.atoms(batch))
         wanted = Wanted(self.expansion, selection)
-        keys = wanted.keys(types_that_meet(environments) if selected_samples is None else type_pairs(batch, pairs))
+        meet = types_that_meet(environments) if selected_samples is None else type_pairs(self.expansion, batch)
+        keys = wanted.keys(meet)
         return PairAssembly(self.expansion, batch, environments, wanted, keys), keys
 
 

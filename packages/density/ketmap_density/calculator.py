@@ -1,13 +1,10 @@
 """The calculator: structures to a TensorMap of spherical expansion coefficients."""
 
-import warnings
-
-from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincident
-from ketmap_core.errors import coincident_message
+from ketmap_core import as_batch
 
 from .assembly import Assembly
 from .base import DensityCalculator
-from .expansion import Expansion
+from .environments import checked_environments
 from .mixed import MixedAssembly
 from .selection import Selection
 
@@ -40,16 +37,7 @@ class SphericalExpansion(DensityCalculator):
         kind = Assembly if self.species is None else MixedAssembly
         selection = Selection(selected_keys, selected_samples, selected_properties, kind.names, ("n",))
         batch = as_batch(systems)
-        pairs = find_checked_pairs(self.expansion, batch)
         types = selection.wanted("neighbor_type") if self.species is None else None  # mixed: all there are
-        environments = self.expansion.environments(batch, types=types, centers=selection.atoms(batch), pairs=pairs)
+        environments = checked_environments(batch, self.cutoff.radius, types, selection.atoms(batch))
         assembly = kind(self.expansion, batch, environments, selection)
-        return assembly, assembly.choose_keys(pairs)
-
-
-def find_checked_pairs(expansion: Expansion, batch: Batch) -> Pairs:
-    """The pairs that a calculator works with; atoms at one point give a warning, and finite values."""
-    pairs = expansion.pairs(batch)
-    if found := coincident(batch, pairs):
-        warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=4)
-    return pairs
+        return assembly, assembly.choose_keys()

@@ -1,11 +1,14 @@
 """Who stands around whom: neighbour pairs grouped by centre and by channel (the neighbour's type)."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs
-from ketmap_ops import group
+from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, coincident
+from ketmap_core.errors import coincident_message
+from ketmap_core.pairs import check_cutoff
+from ketmap_ops import group, neighbors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,16 +76,19 @@ class Environments:
 
 def environments(
     batch: Batch,
-    pairs: Pairs,
+    pairs: Pairs | None,
     cutoff: float,
     types: tuple[int, ...] | None = None,
     centers: torch.Tensor | None = None,
 ) -> Environments:
-    """Group half ``pairs`` around ``centers`` (bool [atom]; default: every atom) by neighbour ``types``.
+    """The neighbours within ``cutoff`` of ``centers`` (bool [atom]; default: every atom), grouped by ``types``.
 
     ``types`` are ascending atomic numbers, by default those that occur; neighbours of other types are left
-    out.
+    out. Half ``pairs`` are grouped if they are given; if not, the neighbours of the centres alone are found.
+
+    :raises ValueError: if the cutoff is not a positive number.
     """
+    check_cutoff(cutoff)
     if types is None:
         types = tuple(torch.unique(batch.types).tolist())
     channel = _channels(batch.types, types)
@@ -92,9 +98,12 @@ def environments(
     chosen = chosen[torch.argsort(batch.types[chosen.long()], stable=True)]
     rank = torch.full_like(batch.types, -1)
     rank[chosen.long()] = torch.arange(len(chosen), dtype=torch.int32, device=rank.device)
-    starts, neighbors, shifts, vectors, reverse = group(
-        pairs.first, pairs.second, pairs.shifts, pairs.vectors, rank, channel, len(chosen), len(types)
-    )
+    places = (rank, channel, len(chosen), len(types))
+    if pairs is None:
+        found = neighbors(batch.positions, batch.cells, batch.pbc, batch.starts, *places, cutoff)
+    else:
+        found = group(pairs.first, pairs.second, pairs.shifts, pairs.vectors, *places)
+    starts, neighbor, shifts, vectors, reverse = found
     return Environments(
         types=tuple(types),
         cutoff=cutoff,
@@ -103,11 +112,23 @@ def environments(
         rank=rank,
         own=channel[chosen.long()],
         starts=starts,
-        neighbors=neighbors,
+        neighbors=neighbor,
         shifts=shifts,
         vectors=vectors,
         reverse=reverse,
     )
+
+
+def checked_environments(
+    batch: Batch,
+    cutoff: float,
+    types: tuple[int, ...] | None = None,
+    centers: torch.Tensor | None = None,
+) -> Environments:
+    """What a calculator works with; atoms at one point give a warning, and finite values."""
+    if found := coincident(batch):
+        warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=4)
+    return environments(batch, None, cutoff, types, centers)
 
 
 def _channels(atom_types: torch.Tensor, types: tuple[int, ...]) -> torch.Tensor:  # -> int32 [atom]

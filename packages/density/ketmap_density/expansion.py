@@ -137,7 +137,6 @@ class Expansion:
 
         ``pairs`` may be given when they are known; they must reach cutoff + ``skin``.
         """
-        pairs = self.pairs(batch, skin) if pairs is None else pairs
         return environments(batch, pairs, self.cutoff.radius + skin, types, centers)
 
     def vectors(self, environments: Environments, batch: Batch) -> torch.Tensor:  # -> [pair, 3]

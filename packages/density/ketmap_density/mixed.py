@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 import torch
-from ketmap_core import Batch, Pairs
+from ketmap_core import Batch
 
 from .assembly import Assembly
 from .blocks import Part, parts
@@ -105,7 +105,7 @@ class MixedAssembly(Assembly):
     def coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, n]
         return self.expansion.coefficients(self.environments, self.batch, self.table, self.mixing)
 
-    def _found(self, pairs: Pairs) -> list[tuple[int, int]]:
+    def _found(self) -> list[tuple[int, int]]:
         types = self.parts if self.selection.samples is None else torch.unique(self.batch.types).tolist()
         return [(t, q) for t in types for q in self.channel]
 

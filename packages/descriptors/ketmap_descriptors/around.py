@@ -4,13 +4,12 @@ import functools
 
 import numpy as np
 import torch
-from ketmap_core import Batch
-from ketmap_density import Environments
-from ketmap_density.environments import environments
+from ketmap_core import Batch, find_pairs
+from ketmap_density.environments import checked_environments
 from ketmap_density.selection import Selection
 from ketmap_ops.reference import expansion
 
-from .calculator import Part, checked_pairs
+from .calculator import Part
 from .slopes import Slopes
 
 
@@ -18,8 +17,8 @@ class Around:
     """The environments of the wanted centres; pairs are sorted by centre, then by the neighbour's type."""
 
     def __init__(self, batch: Batch, cutoff: float, selection: Selection, types: tuple[int, ...] | None = None):
-        self.batch, self.pairs = batch, checked_pairs(batch, cutoff)
-        self.environments: Environments = environments(batch, self.pairs, cutoff, types, selection.atoms(batch))
+        self.batch, self.cutoff = batch, cutoff
+        self.environments = checked_environments(batch, cutoff, types, selection.atoms(batch))
         self.channel = {kind: place for place, kind in enumerate(self.environments.types)}
 
     @property
@@ -63,7 +62,8 @@ class Around:
             return {kind: self._numbers[part] for kind, part in self._parts.items()}
         types = self.environments.types
         known = torch.tensor(types, dtype=self.batch.types.dtype, device=self.batch.types.device)
-        first, second = self.pairs.first.long(), self.pairs.second.long()
+        pairs = find_pairs(self.batch, self.cutoff)
+        first, second = pairs.first.long(), pairs.second.long()
         centers, neighbors = torch.cat([first, second]), torch.cat([second, first])
         kept = torch.isin(self.batch.types[neighbors], known)
         channels = torch.searchsorted(known, self.batch.types[neighbors[kept]])

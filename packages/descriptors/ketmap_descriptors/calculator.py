@@ -1,13 +1,11 @@
 """What all descriptors share: from the parts of a subclass to a TensorMap with what was selected."""
 
 import dataclasses
-import warnings
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from ketmap_core import Batch, CoincidentAtomsWarning, Pairs, as_batch, coincident, find_pairs, stamp
-from ketmap_core.errors import coincident_message
+from ketmap_core import Batch, as_batch, stamp
 from ketmap_density.blocks import Maker, take
 from ketmap_density.selection import Selection, check_gradients
 
@@ -114,14 +112,6 @@ class Descriptor:
             blocks.append(block)
         tensor = maker.tensor(self.key_names, keys, blocks)
         return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
-
-
-def checked_pairs(batch: Batch, cutoff: float) -> Pairs:
-    """All pairs nearer than ``cutoff``; atoms at one point give a warning, and finite values."""
-    pairs = find_pairs(batch, cutoff)
-    if found := coincident(batch, pairs):
-        warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=4)
-    return pairs
 
 
 def chosen_properties(selection: Selection, available: np.ndarray) -> np.ndarray:  # -> [property, dimension]

@@ -6,12 +6,12 @@ from ketmap_core import Batch
 from ketmap_core.names import PAIR
 from ketmap_density import Environments
 from ketmap_density.blocks import parts
-from ketmap_density.environments import environments
+from ketmap_density.environments import checked_environments
 from ketmap_density.hypers import number
 from ketmap_density.pair_rows import SELF, PairRows
 from ketmap_density.selection import Selection
 
-from .calculator import Descriptor, Key, Part, Parts, checked_pairs, chosen_properties
+from .calculator import Descriptor, Key, Part, Parts, chosen_properties
 from .slopes import Slopes
 
 
@@ -58,7 +58,7 @@ class NeighborList(Descriptor):
         }
 
     def parts(self, batch: Batch, selection: Selection) -> Parts:
-        around = environments(batch, checked_pairs(batch, self.cutoff), self.cutoff)
+        around = checked_environments(batch, self.cutoff)
         rows = PairRows.of(around, batch, selection)
         vectors = around.vectors
         if batch.positions.requires_grad or batch.cells.requires_grad:

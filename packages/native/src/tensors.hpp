@@ -21,6 +21,7 @@ using torch::stable::Tensor;
 
 template <class T> constexpr ScalarType scalar_type = ScalarType::Double;
 template <> inline constexpr ScalarType scalar_type<float> = ScalarType::Float;
+template <> inline constexpr ScalarType scalar_type<bool> = ScalarType::Bool;
 template <> inline constexpr ScalarType scalar_type<int32_t> = ScalarType::Int;
 template <> inline constexpr ScalarType scalar_type<int64_t> = ScalarType::Long;
 

@@ -8,6 +8,7 @@ from .mesh import mesh_gather, mesh_slopes, mesh_spread
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
 from .power_spectrum import power_spectrum
+from .search import half_pairs, neighbors
 from .waves import wave_field, wave_field_vjp
 
 __all__ = [
@@ -18,10 +19,12 @@ __all__ = [
     "expand_mixed_vjp",
     "expand_vjp",
     "group",
+    "half_pairs",
     "mesh_gather",
     "mesh_slopes",
     "mesh_spread",
     "mixing_vjp",
+    "neighbors",
     "pair_gradients",
     "pair_terms",
     "power_spectrum",

@@ -78,13 +78,13 @@ def available_keys(types: np.ndarray, has: np.ndarray, centers: np.ndarray) -> l
     return keys
 
 
-def choose_keys(selection: Selection, batch: Batch, pairs: Pairs, environments: Environments) -> list[Key]:
+def choose_keys(selection: Selection, batch: Batch, expansion: Expansion, environments: Environments) -> list[Key]:
     """Keys in the order (center_type, neighbor_1_type, neighbor_2_type), or as selected."""
     if selection.samples is None:
         types, has = np.array(environments.types), neighbors_of_centers(environments)
         centers = environments.center_types.cpu().numpy()
     else:  # keys do not depend on the selection of samples
-        types, has = neighbors_of_atoms(batch, pairs)
+        types, has = neighbors_of_atoms(batch, expansion.pairs(batch))
         centers = batch.types.cpu().numpy()
     keys = selection.choose_keys(available_keys(types, has, centers))
     check_order(keys, KEYS)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from ketmap_core import as_batch
 from ketmap_density.base import DensityCalculator
-from ketmap_density.calculator import find_checked_pairs
+from ketmap_density.environments import checked_environments
 from ketmap_density.selection import Selection, check_gradients
 
 from .assembly import Assembly, choose_keys
@@ -49,17 +49,12 @@ class SoapPowerSpectrum(DensityCalculator):
         kind = MixedAssembly if mixed else Assembly
         selection = Selection(selected_keys, selected_samples, selected_properties, kind.names, PROPERTIES)
         batch = as_batch(systems)
-        pairs = find_checked_pairs(self.expansion, batch)
-        environments = self.expansion.environments(
-            batch,
-            types=None if mixed else _neighbor_types(selection),
-            centers=selection.atoms(batch),
-            pairs=pairs,
-        )
+        types = None if mixed else _neighbor_types(selection)
+        environments = checked_environments(batch, self.cutoff.radius, types, selection.atoms(batch))
         if mixed:
             keys = choose_mixed_keys(selection, batch, self.expansion)
         else:
-            keys = choose_keys(selection, batch, pairs, environments)
+            keys = choose_keys(selection, batch, self.expansion, environments)
         return kind(self.expansion, batch, environments, selection, keys), keys
 
     @property

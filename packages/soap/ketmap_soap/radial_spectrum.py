@@ -7,8 +7,8 @@ from ketmap_density import Cutoff, TensorProduct
 from ketmap_density.assembly import Assembly
 from ketmap_density.base import DensityCalculator
 from ketmap_density.basis import Basis
-from ketmap_density.calculator import find_checked_pairs
 from ketmap_density.density import Density
+from ketmap_density.environments import checked_environments
 from ketmap_density.hypers import check_names, complete
 from ketmap_density.radial import RadialBasis
 from ketmap_density.rascaline import understood
@@ -55,12 +55,10 @@ class SoapRadialSpectrum(DensityCalculator):
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple["RadialAssembly", list]:
         selection = RadialSelection(selected_keys, selected_samples, selected_properties, KEYS, ("n",))
         batch = as_batch(systems)
-        pairs = find_checked_pairs(self.expansion, batch)
-        environments = self.expansion.environments(
-            batch, types=selection.wanted("neighbor_type"), centers=selection.atoms(batch), pairs=pairs
-        )
+        types = selection.wanted("neighbor_type")
+        environments = checked_environments(batch, self.cutoff.radius, types, selection.atoms(batch))
         assembly = RadialAssembly(self.expansion, batch, environments, selection)
-        return assembly, assembly.choose_keys(pairs)
+        return assembly, assembly.choose_keys()
 
 
 class RadialSelection(Selection):

@@ -5,6 +5,7 @@ from .expansion import expand, expand_jacobian, expand_vjp
 from .group import group
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
+from .search import half_pairs, neighbors
 from .waves import wave_field, wave_field_vjp
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "expand_mixed_vjp",
     "expand_vjp",
     "group",
+    "half_pairs",
     "mixing_vjp",
+    "neighbors",
     "pair_gradients",
     "pair_terms",
     "soap_energy",
