@@ -6,12 +6,13 @@ from pathlib import Path
 import ase.build
 import numpy as np
 import pytest
+import torch
 from ketmap_ase import NPT, NVE, Calculator, run_dynamics
 from ketmap_core import find_pairs
 from ketmap_lode import real
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from salt import learn, rattled
+from salt import COULOMB, LENGTH, REPULSION, ions, learn, rattled
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +120,45 @@ def test_constant_pressure_conserves(salts):
     assert np.abs(smooth - smooth[0]).max() < 5e-5
     jumping, _ = through_pressures(learn(salts, k_cutoff=2.5))
     assert np.abs(np.diff(jumping)).max() > 1e-5
+
+
+def cluster(shape, seed):
+    """A rattled block of rock salt in vacuum."""
+    atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True) * shape
+    atoms.set_cell(None)
+    atoms.pbc = False
+    atoms.rattle(0.15, seed=seed)
+    return atoms
+
+
+def alone(atoms):
+    """Energy and forces of the ions of ``benchmarks/salt.py`` in vacuum: sums over pairs."""
+    positions = torch.tensor(atoms.positions, requires_grad=True)
+    charges = torch.tensor(np.where(atoms.numbers == 11, 1.0, -1.0))
+    i, j = torch.triu_indices(len(atoms), len(atoms), 1)
+    r = torch.linalg.vector_norm(positions[i] - positions[j], dim=1)
+    both = charges[i] * charges[j]
+    energy = (COULOMB * both / r).sum() + (REPULSION * torch.exp(-r / LENGTH))[both < 0].sum()
+    return energy.item(), -torch.autograd.grad(energy, positions)[0].numpy()
+
+
+def test_clusters_and_slabs_move(salts):
+    """Crystals and clusters are learnt from together; larger clusters, and slabs, which were not, then keep energy."""
+    frames, energies, forces = salts
+    clusters = [cluster((1, 1, 1), seed) for seed in range(12)] + [cluster((2, 1, 1), seed) for seed in range(4)]
+    found = [alone(atoms) for atoms in clusters]
+    energies = np.concatenate([energies, [energy for energy, _ in found]])
+    model = learn((frames + clusters, energies, np.concatenate([forces, *(f for _, f in found)])), accuracy=1e-3)
+    drop = cluster((2, 2, 1), 99)
+    slab = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True) * (2, 2, 1)
+    slab.rattle(0.1, seed=3)
+    box = slab.copy()
+    box.cell[2] = [0.0, 0.0, 40.0]
+    slab.pbc = [True, True, False]
+    for atoms, expected in ((drop, alone(drop)[1]), (slab, ions(box)[1])):
+        atoms.calc = Calculator(model, grade=None)
+        assert np.sqrt(np.mean((atoms.get_forces() - expected) ** 2)) < 0.06 * expected.std()
+        run = run_dynamics(atoms, NVE(timestep=1.0), 60, temperature=300.0, every=1)
+        total = run.column("conserved") / len(atoms)
+        assert np.abs(np.diff(total)).max() < 2e-6  # as in crystals: nothing jumps
+        assert np.abs(total - total[0]).max() < 5e-5
