@@ -54,6 +54,8 @@ def coincident(batch: Batch, pairs: Pairs | None = None) -> list[tuple[int, int,
     ``pairs`` may be given when they are known, up to any cutoff.
     """
     pairs = find_pairs(batch, NEAR) if pairs is None else pairs
+    if len(pairs) == 0:
+        return []
     near = torch.nonzero(pairs.vectors[:, 0].abs() < COINCIDENT)[:, 0]  # cheap, and leaves few
     near = near[(pairs.vectors[near] ** 2).sum(dim=1) < COINCIDENT**2]
     first, second = pairs.first[near].long(), pairs.second[near].long()

@@ -1,6 +1,7 @@
 """From dense arrays to TensorMap blocks: views where possible, labels made once and shared."""
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
@@ -11,6 +12,9 @@ from ketmap_core import Batch
 from ketmap_core.tensors import is_torch, library
 
 from .environments import Environments
+
+#: labels of fewer entries are kept
+SMALL = 256
 
 #: rows of the centre axis: a slice where the block can be a view, places otherwise (−1: zeros)
 Rows = slice | np.ndarray
@@ -43,6 +47,10 @@ class Maker:
         return self.module.Labels(list(names), torch.from_numpy(values).to(self.device), assume_unique=True)
 
     def range(self, name: str, start: int, stop: int):
+        """Labels of one dimension that counts; they cannot be changed, so those made once serve all."""
+        return _range(self, name, start, stop) if stop - start < SMALL else self._made_range(name, start, stop)
+
+    def _made_range(self, name: str, start: int, stop: int):
         return self.labels([name], np.arange(start, stop)[:, None])
 
     def array(self, values: torch.Tensor):
@@ -59,6 +67,11 @@ class Maker:
 
     def tensor(self, names: Sequence[str], keys: list[tuple[int, ...]], blocks: list):
         return self.module.TensorMap(self.labels(names, np.array(keys, dtype=np.int32)), blocks)
+
+
+@functools.lru_cache(maxsize=1024)
+def _range(make: Maker, name: str, start: int, stop: int):
+    return make._made_range(name, start, stop)
 
 
 @dataclasses.dataclass(frozen=True)

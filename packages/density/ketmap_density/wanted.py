@@ -47,7 +47,12 @@ class Wanted:
 
     def labels(self, make: Maker) -> list:
         """The properties of the blocks of each l."""
-        return [make.labels(["n"], self.n[columns]) for columns in self.columns]
+        return [self._labels(make, self.n[columns]) for columns in self.columns]
+
+    @staticmethod
+    def _labels(make: Maker, n: np.ndarray):  # [property, 1]
+        counts = np.array_equal(n[:, 0], np.arange(len(n)))
+        return make.range("n", 0, len(n)) if counts else make.labels(["n"], n)
 
     def properties(self, key: tuple[int, ...]) -> tuple[slice | np.ndarray | None, np.ndarray | None]:
         """Places of one block's properties among :attr:`n` (None: all; −1: not there), and their n where a TensorMap

@@ -37,22 +37,16 @@ class ReciprocalTerm:
     @functools.cached_property
     def weights(self) -> torch.Tensor:  # -> [k, lm, (exponent, n)]
         """What stands before the phases."""
-        k = self.waves.k
-        starts, own = self._each
-        basis = ops.expand(k, starts, own, self.table, self.spacing, *self.fade, 0.0)  # -> [k, 1, lm, n]
-        scales = self._scales(torch.linalg.vector_norm(k, dim=1))
-        return self._times(basis.reshape(len(k), self.n_lm, -1), scales)
+        return self._times(self.basis(), self.scales(torch.linalg.vector_norm(self.waves.k, dim=1)))
 
-    @property
-    def _each(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Waves as pairs, one for each centre."""
-        k = self.waves.k
-        starts = torch.arange(len(k) + 1, device=k.device)
-        return starts, torch.full((len(k),), -1, dtype=torch.int32, device=k.device)
+    def basis(self) -> torch.Tensor:  # -> [k, lm, n]
+        """f_nl(k) Y_lm(k̂), faded out, with the sign of i^l; the weights are this times the scales."""
+        return ops.pair_terms(self.waves.k, self.table, self.spacing, *self.fade)
 
-    def _scales(self, length: torch.Tensor) -> torch.Tensor:  # -> [k, exponent]
+    def scales(self, length: torch.Tensor) -> torch.Tensor:  # -> [k, exponent]
+        """4π v̂(k) times the weights of the waves, whose ``length`` this is."""
         hats = torch.stack([transform(length, p, self.smearing) for p in self.exponents], dim=1)
-        return 4 * math.pi * self.waves.weights[:, None] * hats
+        return hats * (4 * math.pi * self.waves.weights[:, None])
 
     @staticmethod
     def _times(basis: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:  # [k, …, n] -> [k, …, (exponent, n)]
@@ -65,9 +59,9 @@ class ReciprocalTerm:
 
     def _sum(self, positions, k, weights):
         sites = self.sites
-        sizes = torch.tensor([[0, len(positions)], [0, len(sites.centers)], [0, len(k)]], device=k.device)
+        starts = torch.tensor([[0, len(positions)], [0, len(sites.centers)], [0, len(k)]], device=k.device)
         channel, centers = sites.channel.to(torch.int32), sites.centers.to(torch.int32)
-        return ops.wave_field(positions, channel, centers, k, weights, sizes, sites.n_channels)
+        return ops.wave_field(positions, channel, centers, k, weights, starts, sites.n_channels)
 
     def jacobian(self, rows: torch.Tensor) -> torch.Tensor:  # -> [row, atom, 3, lm, (exponent, n)]
         """Derivatives of c_i, some rows of ``values``, by the place of atom j, as if i stood still; detached."""
@@ -100,14 +94,12 @@ class ReciprocalTerm:
         return c.permute(0, 1, 3, 4, 2, 5)
 
     def _gradient(self, k: torch.Tensor) -> torch.Tensor:  # -> ∂ weights/∂k, [k, 3, lm, q]
-        length = torch.linalg.vector_norm(k, dim=1)
-        starts, own = self._each
-        slopes = ops.expand_jacobian(k, starts, own, self.table, self.spacing, *self.fade)  # -> [k, 3, lm, n]
+        length, each = torch.linalg.vector_norm(k, dim=1), torch.arange(len(k) + 1, device=k.device)
+        slopes = ops.pair_gradients(torch.ones_like(length), k, each, self.table, self.spacing, *self.fade)
         with torch.enable_grad():
             moved = length.requires_grad_()
-            scales = self._scales(moved)
+            scales = self.scales(moved)
             steep = [torch.autograd.grad(scale.sum(), moved, retain_graph=True)[0] for scale in scales.T]
         scales, steep = scales.detach(), torch.stack(steep, dim=1)
-        basis = ops.expand(k, starts, own, self.table, self.spacing, *self.fade, 0.0).reshape(len(k), self.n_lm, -1)
-        along = self._times(basis, steep)[:, None] * (k / length[:, None].detach())[:, :, None, None]
+        along = self._times(self.basis().detach(), steep)[:, None] * (k / length[:, None].detach())[:, :, None, None]
         return self._times(slopes, scales) + along

@@ -19,21 +19,21 @@ class WaveVectors:
 
 def lattice_points(rows: np.ndarray, cutoff: float) -> np.ndarray:  # -> int [point, dimension]
     """One of m and −m, m ≠ 0, with |2π m h⁻ᵀ| < ``cutoff``, h = ``rows`` [dimension, 3]."""
-    reach = np.floor(cutoff * np.linalg.norm(rows, axis=1) / (2 * math.pi)).astype(int)
-    axes = [np.arange(0 if a == 0 else -n, n + 1) for a, n in enumerate(reach)]
-    m = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(rows))
-    # the first index that is not zero is positive
-    leading = np.take_along_axis(m, np.argmax(m != 0, axis=1)[:, None], axis=1)[:, 0]
-    m = m[leading > 0]
-    k = 2 * math.pi * m @ np.linalg.pinv(rows).T
-    return m[np.einsum("kx,kx->k", k, k) < cutoff**2]
+    reach = (cutoff / (2 * math.pi) * np.sqrt((rows**2).sum(axis=1))).astype(int)
+    sizes = 2 * reach + 1
+    # in this order m and −m lie opposite each other, zero between them
+    behind = np.arange(sizes.prod() // 2 + 1, sizes.prod())
+    m = np.stack(np.unravel_index(behind, sizes), axis=1) - reach
+    inverse = np.linalg.inv(rows @ rows.T) @ rows
+    k = m @ (2 * math.pi * inverse)
+    return m[(k**2).sum(axis=1) < cutoff**2]
 
 
 def crystal_vectors(sites: Sites, cutoff: float) -> WaveVectors:
     """The reciprocal lattice in a sphere, without k = 0."""
     cell = sites.cell
     m = torch.from_numpy(lattice_points(_plain(cell), cutoff)).to(cell)
-    k = 2 * math.pi * m @ torch.linalg.inv(cell).T
+    k = m @ (2 * math.pi * torch.linalg.inv(cell).T)
     return WaveVectors(k, (2 / sites.volume).expand(len(k)))
 
 
