@@ -166,7 +166,7 @@ def test_file(methanes, nice, tmp_path):
         assert json.loads(archive.read("nice.json"))["chosen"] is False
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(FileFormatError, match=r"is cut or damaged|is a ZIP file but no ketmap NICE contraction file"):
+    with pytest.raises(FileFormatError, match="is cut or damaged"):
         Nice.load(path)
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(FileFormatError, match="is no ketmap NICE contraction file"):

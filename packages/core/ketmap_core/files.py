@@ -132,6 +132,8 @@ def load_archive(path: str | Path, *, kind: str = "ketmap", version: int = 1) ->
     """
     with explained(path, f"{kind} file"), zipfile.ZipFile(path) as archive:
         if MANIFEST not in archive.namelist():
+            if any(member.header_offset for member in archive.infolist()[:1]):
+                raise zipfile.BadZipFile("it ends in a member, which is a ZIP file too")
             raise FileFormatError(f"'{path}' is a ZIP file but no {kind} file; it holds {_some(archive)}")
         manifest = json.loads(archive.read(MANIFEST))
         if manifest["format"] != kind:

@@ -1,4 +1,8 @@
-"""Representations and calculators as what JSON can hold, and back: nothing is executed but constructors of ketmap."""
+"""Representations and calculators as descriptions, and back: nothing is executed but constructors of ketmap.
+
+A description holds what JSON can hold; that of a calculator which is fitted itself, such as NICE, also TensorMaps. Such
+a calculator has a ``state``, and ``restored(state)`` makes it the same again.
+"""
 
 from typing import Any
 
@@ -11,7 +15,8 @@ def describe(subject: Any) -> dict:
     parts = {name: getattr(subject, name) for name in ("calculator_1", "calculator_2") if hasattr(subject, name)}
     hypers = subject.to_dict()
     hypers |= {name: None if part is None else describe(part) for name, part in parts.items()}
-    return {"module": kind.__module__, "class": kind.__name__, "hypers": hypers}
+    description = {"module": kind.__module__, "class": kind.__name__, "hypers": hypers}
+    return description | {"state": subject.state} if hasattr(kind, "state") else description
 
 
 def build(description: dict, path: str = "a model file") -> Any:
@@ -22,6 +27,7 @@ def build(description: dict, path: str = "a model file") -> Any:
     kind = ketmap_class(path, description["module"], description["class"], "representation")
     hypers = description["hypers"]
     if hasattr(kind, "from_dict"):
-        return kind.from_dict(hypers)
+        made = kind.from_dict(hypers)
+        return made.restored(description["state"]) if "state" in description else made
     # products of calculators
     return kind(**{name: build(value, path) if isinstance(value, dict) else value for name, value in hypers.items()})

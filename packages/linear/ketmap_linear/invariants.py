@@ -54,21 +54,9 @@ class Invariants:
         return getattr(self.calculator, "cutoff", None)
 
     def _made_layout(self, types: tuple[int, ...]) -> Layout:
-        """From the blocks of a drop that holds three atoms of every type, all of them neighbours of all."""
-        numbers = torch.tensor(types, dtype=torch.int32).repeat(3)
-        golden = np.arange(len(numbers)) + 0.5  # points of a sphere, by the golden angle
-        z, phi = 1 - 2 * golden / len(numbers), np.pi * (1 + 5**0.5) * golden
-        radius = np.sqrt(1 - z**2)
-        points = 0.7 * np.stack([radius * np.cos(phi), radius * np.sin(phi), z], axis=1)
-        drop = Batch(
-            positions=torch.from_numpy(points),
-            cells=torch.zeros(1, 3, 3, dtype=torch.float64),
-            pbc=torch.zeros(1, 3, dtype=torch.bool),
-            types=numbers,
-            system=torch.zeros(len(numbers), dtype=torch.int32),
-            starts=torch.tensor([0, len(numbers)]),
-        )
-        tensor = self.calculator.compute(drop)
+        """From the blocks of no atoms, where the calculator knows them; or from those of a drop."""
+        known = hasattr(self.calculator, "empty")
+        tensor = self.calculator.empty(types) if known else self.calculator.compute(_drop(types))
         blocks = {key: _integers(block.properties.values) for key, block in _invariant(tensor)}
         if not blocks:
             name = type(self.calculator).__name__
@@ -259,6 +247,23 @@ class InvariantPotential:
             for offset, row in enumerate(properties.tolist()):
                 chosen[layout.starts[key] + offset] = place[rest[around, tuple(row)]]
         return chosen, len(kept)
+
+
+def _drop(types: tuple[int, ...]) -> Batch:
+    """Three atoms of every type, all of them neighbours of all."""
+    numbers = torch.tensor(types, dtype=torch.int32).repeat(3)
+    golden = np.arange(len(numbers)) + 0.5  # points of a sphere, by the golden angle
+    z, phi = 1 - 2 * golden / len(numbers), np.pi * (1 + 5**0.5) * golden
+    radius = np.sqrt(1 - z**2)
+    points = 0.7 * np.stack([radius * np.cos(phi), radius * np.sin(phi), z], axis=1)
+    return Batch(
+        positions=torch.from_numpy(points),
+        cells=torch.zeros(1, 3, 3, dtype=torch.float64),
+        pbc=torch.zeros(1, 3, dtype=torch.bool),
+        types=numbers,
+        system=torch.zeros(len(numbers), dtype=torch.int32),
+        starts=torch.tensor([0, len(numbers)]),
+    )
 
 
 def check_types(batch: Batch, types: tuple[int, ...]) -> None:

@@ -16,7 +16,7 @@ from ..layout import Layout, check_density, dense, found_center_types
 from .blocks import blocks_of
 from .hypers import Contraction
 from .network import fit
-from .storage import Fitted, pack, unpack
+from .storage import Fitted, build, describe, pack, unpack
 
 KEYS = ("o3_lambda", "o3_sigma", "center_type", "order_nu")
 KIND, VERSION = "ketmap NICE contraction", 1
@@ -173,14 +173,8 @@ class Nice:
             raise UnknownTypesError(
                 f"the contraction was not fitted for centres of type {unknown[0]}; it knows {sorted(fitted.networks)}"
             )
-        available = [
-            (*piece.symmetry, center, order)
-            for center in present
-            for order, pieces in enumerate(fitted.networks[center].pieces, start=1)
-            for piece in pieces.values()
-            if piece.symmetry in self.contraction.symmetries
-        ]
-        keys = selection.choose_keys(available)
+        available = {key: n for key, n in self._sizes().items() if key[2] in present}
+        keys = selection.choose_keys(list(available))
         if missing := [key for key in keys if key not in available]:
             named = ", ".join(f"{name}={value}" for name, value in zip(KEYS, missing[0]))
             raise ValueError(f"selected key {named} is not among the contracted features of these systems")
@@ -191,6 +185,31 @@ class Nice:
             blocks |= blocks_of(make, selection, around, fitted.networks[center], mine)
         result = make.tensor(KEYS, keys, [blocks[key] for key in keys])
         return stamp(result, "Nice", self.to_dict() | {"fit": self.fingerprint})
+
+    def empty(self, types: Sequence[int]) -> Any:
+        """The TensorMap of no atom at all: the keys and properties that atoms of these types have, whichever of them
+        meet.
+
+        :raises NotFittedError: before :meth:`fit`.
+        """
+        make = Maker(metatensor, None)
+        sizes = {key: n for key, n in self._sizes().items() if key[2] in types}
+        samples = make.labels(("system", "atom"), np.zeros((0, 2)))
+        blocks = []
+        for (l, *_), n in sizes.items():
+            mu, q = make.range("o3_mu", -l, l + 1), make.range("q", 0, n)
+            blocks.append(make.block(np.zeros((0, 2 * l + 1, n)), samples, [mu], q))
+        return make.tensor(KEYS, list(sizes), blocks)
+
+    def _sizes(self) -> dict[tuple[int, ...], int]:
+        """All keys, and the number of properties of each."""
+        return {
+            (*piece.symmetry, center, order): piece.n
+            for center, network in self.fitted.networks.items()
+            for order, pieces in enumerate(network.pieces, start=1)
+            for piece in pieces.values()
+            if piece.symmetry in self.contraction.symmetries
+        }
 
     def _density(self, systems: Any, center_types: tuple[int, ...] | None, **arguments) -> Any:
         if hasattr(systems, "keys_to_samples"):  # a TensorMap
@@ -208,6 +227,30 @@ class Nice:
         kind = type(self.density)
         density = {"module": kind.__module__, "class": kind.__name__, "hypers": self.density.to_dict()}
         return {"density": density, "contraction": self.contraction.to_dict()}
+
+    @classmethod
+    def from_dict(cls, given: dict) -> Self:
+        """From what :meth:`to_dict` gives; the fit is in :attr:`state`.
+
+        :raises FileFormatError: for densities that are none of ketmap's.
+        """
+        density = given["density"]
+        kind = ketmap_class("the dictionary", density["module"], density["class"], "density")
+        return cls(kind.from_dict(density["hypers"]), contraction=given["contraction"])
+
+    @property
+    def state(self) -> dict:
+        """What :meth:`fit` found, as values that JSON can hold and TensorMaps: model files keep it beside
+        :meth:`to_dict`.
+
+        :raises NotFittedError: before :meth:`fit`.
+        """
+        return describe(self.fitted)
+
+    def restored(self, state: dict) -> Self:
+        """This calculator, fitted as the one whose :attr:`state` is given."""
+        self._fitted = build(state)
+        return self
 
     @property
     def fingerprint(self) -> str:

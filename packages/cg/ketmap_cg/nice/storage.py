@@ -22,6 +22,7 @@ from .screening import CANDIDATE
 from .step import Piece
 
 DESCRIPTION, DENSITY, PRODUCTS, PURIFICATION = "nice.json", "density.mts", "products.mts", "purification.mts"
+TENSORS = (DENSITY, PRODUCTS, PURIFICATION)
 KEYS = ("center_type", "order_nu", "o3_lambda", "o3_sigma")
 LOWER = ("order_nu", "q")
 MAKE = Maker(metatensor, None)
@@ -38,14 +39,27 @@ class Fitted:
     @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of the contraction."""
-        members = _tensors(self)
-        return hashlib.sha256(b"".join(members[name] for name in sorted(members))).hexdigest()[:16]
+        tensors = _tensors(self)
+        return hashlib.sha256(b"".join(pack_tensor(tensors[name]) for name in sorted(tensors))).hexdigest()[:16]
 
 
 def pack(hypers: dict, fitted: Fitted) -> dict[str, bytes]:
     """Members of the archive."""
-    description = {
-        "hypers": hypers,
+    state = describe(fitted)
+    tensors = {name: pack_tensor(state.pop(name)) for name in TENSORS}
+    return {DESCRIPTION: json.dumps({"hypers": hypers, **state}, ensure_ascii=False).encode(), **tensors}
+
+
+def unpack(members: dict[str, bytes]) -> tuple[dict, Fitted]:
+    """Hyper-parameters and the contraction, from the members of an archive."""
+    state = json.loads(members[DESCRIPTION])
+    hypers = state.pop("hypers")
+    return hypers, build(state | {name: unpack_tensor(members[name]) for name in TENSORS})
+
+
+def describe(fitted: Fitted) -> dict:
+    """What :func:`build` needs: values that JSON can hold, and three TensorMaps."""
+    return {
         "chosen": fitted.chosen,
         "center_types": [
             {
@@ -70,16 +84,14 @@ def pack(hypers: dict, fitted: Fitted) -> dict[str, bytes]:
             }
             for center, network in fitted.networks.items()
         ],
+        **_tensors(fitted),
     }
-    return {DESCRIPTION: json.dumps(description, ensure_ascii=False).encode(), **_tensors(fitted)}
 
 
-def unpack(members: dict[str, bytes]) -> tuple[dict, Fitted]:
-    """Hyper-parameters and the contraction, from the members of an archive."""
-    description = json.loads(members[DESCRIPTION])
-    tensors = {name: unpack_tensor(members[name]) for name in (DENSITY, PRODUCTS, PURIFICATION)}
+def build(state: dict) -> Fitted:
+    """What :func:`describe` has described."""
     layouts, networks = {}, {}
-    for given in description["center_types"]:
+    for given in state["center_types"]:
         center = given["center_type"]
         parts = {
             (part["o3_lambda"], part["o3_sigma"]): [
@@ -89,19 +101,19 @@ def unpack(members: dict[str, bytes]) -> tuple[dict, Fitted]:
         }
         layouts[center] = Layout(tuple(given["key_names"]), tuple(given["property_names"]), parts)
         pieces = [
-            {(row["o3_lambda"], row["o3_sigma"]): _piece(tensors, center, order, row) for row in rows}
+            {(row["o3_lambda"], row["o3_sigma"]): _piece(state, center, order, row) for row in rows}
             for order, rows in enumerate(given["orders"], start=1)
         ]
         networks[center] = Network(pieces)
-    return description["hypers"], Fitted(layouts, networks, description["chosen"])
+    return Fitted(layouts, networks, state["chosen"])
 
 
-def _piece(tensors: dict, center: int, order: int, row: dict) -> Piece:
+def _piece(state: dict, center: int, order: int, row: dict) -> Piece:
     symmetry = (row["o3_lambda"], row["o3_sigma"])
     key = dict(zip(KEYS, (center, order, *symmetry)))
-    block = tensors[DENSITY if order == 1 else PRODUCTS].block(key)
+    block = state[DENSITY if order == 1 else PRODUCTS].block(key)
     table = np.arange(len(block.samples))[:, None] if order == 1 else block.samples.values.astype(np.int64)
-    purifier = tensors[PURIFICATION].block(key).values
+    purifier = state[PURIFICATION].block(key).values
     variances = np.array(row["variances"], dtype=np.float64)
     return Piece(symmetry, table, _tensor(block.values), _tensor(purifier), variances, row["report"])
 
@@ -110,9 +122,9 @@ def _tensor(values: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values))
 
 
-def _tensors(fitted: Fitted) -> dict[str, bytes]:
-    keys = {DENSITY: [], PRODUCTS: [], PURIFICATION: []}
-    blocks = {DENSITY: [], PRODUCTS: [], PURIFICATION: []}
+def _tensors(fitted: Fitted) -> dict[str, metatensor.TensorMap]:
+    keys: dict[str, list] = {name: [] for name in TENSORS}
+    blocks: dict[str, list] = {name: [] for name in TENSORS}
 
     def add(name, key, values, sample_names, samples):
         properties = MAKE.range("q", 0, values.shape[1])
@@ -130,7 +142,7 @@ def _tensors(fitted: Fitted) -> dict[str, bytes]:
                 else:
                     add(PRODUCTS, key, piece.components, CANDIDATE, piece.table)
                 add(PURIFICATION, key, piece.purifier, LOWER, _lower_labels(network, order, symmetry))
-    return {name: pack_tensor(MAKE.tensor(KEYS, keys[name], blocks[name])) for name in keys}
+    return {name: MAKE.tensor(KEYS, keys[name], blocks[name]) for name in TENSORS}
 
 
 def _lower_labels(network: Network, order: int, symmetry: Symmetry) -> np.ndarray:  # -> [lower feature, (ν, q)]
