@@ -1,6 +1,7 @@
 """Who stands around whom: neighbour pairs grouped by centre and by channel (the neighbour's type)."""
 
 import dataclasses
+import functools
 import warnings
 
 import numpy as np
@@ -65,13 +66,18 @@ class Environments:
             self, starts=starts, neighbors=self.neighbors[kept], shifts=shifts, vectors=vectors, reverse=reverse
         )
 
+    @functools.cached_property
+    def _ends(self) -> tuple[torch.Tensor, torch.Tensor]:  # -> int64 [pair], [pair]: centre, neighbour
+        return self.centers[self.slots() // max(len(self.types), 1)].long(), self.neighbors.long()
+
     def differentiable_vectors(self, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
         """r_neighbour − r_centre + S·cell through which gradients flow to ``batch.positions`` and ``batch.cells``."""
-        first = self.centers[self.slots() // max(len(self.types), 1)]  # -> [pair]
-        neighbors = self.neighbors.long()
-        positions, cells = batch.positions, batch.cells[batch.system[neighbors].long()]
+        (first, second), positions = self._ends, batch.positions
+        apart = positions.index_select(0, second) - positions.index_select(0, first)
         shifts = self.shifts.to(positions.dtype)
-        return positions[neighbors] - positions[first.long()] + torch.einsum("pa,pax->px", shifts, cells)
+        if len(batch) == 1:
+            return torch.addmm(apart, shifts, batch.cells[0])
+        return apart + torch.einsum("pa,pax->px", shifts, batch.cells[batch.system[second].long()])
 
 
 def environments(

@@ -4,7 +4,7 @@ import dataclasses
 
 import ketmap_ops as ops
 import torch
-from ketmap_core import Batch, Pairs, find_pairs
+from ketmap_core import Batch, Pairs
 from ketmap_density import Environments
 from ketmap_density.environments import environments
 from ketmap_ops.outer import expand_outer
@@ -36,7 +36,7 @@ class PairTerm:
         """Of all pairs nearer than ``cutoff``; where the batch remembers those with a skin, what is farther is zero."""
 
         def make(reach: float) -> Environments:
-            return environments(batch, find_pairs(batch, reach), reach, types, centers)
+            return environments(batch, None, reach, types, centers)
 
         if batch.memory is None:
             return cls(batch, make(cutoff), table, spacing, cutoff, width)
