@@ -16,6 +16,7 @@ from ketmap_soap import SoapPowerSpectrum
 from ketmap_testing import check_calculator
 from metatensor import Labels
 
+from ..parts import assert_is_part, part_of
 from .conftest import expansion
 from .enumeration import independent_scalars, random_density
 
@@ -133,6 +134,23 @@ def test_selections(methanes, nice):
     every = Labels(tensor.keys.names, np.array([[2, 1, 6, 3]]))
     with pytest.raises(ValueError, match="o3_lambda=2, o3_sigma=1, center_type=6, order_nu=3 is not among"):
         nice.compute(methanes, selected_keys=every)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_selected_by_tensor_maps(methanes, nice, seed):
+    """Samples and properties of each key: these, in this order; zeros where there are none."""
+    rng, systems = np.random.default_rng(seed), methanes[:4]
+    whole = nice.compute(systems, gradients=["positions", "strain"])
+    keys = Labels(whole.keys.names, rng.permutation(whole.keys.values)[:6])
+    parts = part_of(whole, keys, rng)
+    found = nice.compute(
+        systems,
+        gradients=["positions", "strain"],
+        selected_samples=parts,
+        selected_properties=parts,
+        selected_keys=keys,
+    )
+    assert_is_part(found, parts, whole)
 
 
 def test_chunks_do_not_matter(methanes, nice, monkeypatch):

@@ -11,6 +11,7 @@ from ketmap_soap.triple import unique_triples
 from metatensor import Labels
 
 from ..cg.enumeration import independent_scalars
+from ..parts import assert_is_part, part_of
 from .conftest import structures
 
 
@@ -100,10 +101,31 @@ def test_selections(hypers):
     full_key = Labels(whole.keys.names, np.array([[6, 6, 1, 1]]))
     with pytest.raises(ValueError, match="neighbour types must ascend"):
         calculator.compute(systems, selected_keys=full_key)
-    with pytest.raises(ValueError, match="does not occur in these systems"):
-        calculator.compute(systems, selected_keys=Labels(whole.keys.names, np.array([[6, 1, 1, 17]])))
+    absent = Labels(whole.keys.names, np.array([[6, 1, 1, 17], [92, 1, 1, 1]]))
+    empty = calculator.compute(systems, selected_keys=absent, gradients=["strain", "positions"])
+    assert empty.keys == absent
+    for block in empty.blocks():
+        assert block.shape[0] == 0 and block.gradients_list() == ["strain", "positions"]
     with pytest.raises(ValueError, match="did you mean 'neighbor_1_type'"):
         calculator.compute(systems, selected_keys=Labels(["neighbor1_type"], np.array([[6]])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_selected_by_tensor_maps(hypers, seed):
+    """Samples and properties of each key: these, in this order; zeros where there are none."""
+    rng, systems = np.random.default_rng(seed), structures()["molecules"]
+    calculator = SoapBispectrum(**hypers(max_radial=1, max_angular=2))
+    whole = calculator.compute(systems, gradients=["positions", "strain"])
+    keys = Labels(whole.keys.names, rng.permutation(whole.keys.values)[: rng.integers(1, len(whole.keys))])
+    parts = part_of(whole, keys, rng)
+    found = calculator.compute(
+        systems,
+        gradients=["positions", "strain"],
+        selected_samples=parts,
+        selected_properties=parts,
+        selected_keys=keys,
+    )
+    assert_is_part(found, parts, whole)
 
 
 def test_gradient_rows(hypers):

@@ -9,9 +9,9 @@ from ketmap_density.blocks import Maker
 from ketmap_ops.cg_product import cg_product
 
 from .dense import Coupled, paths_of
-from .operands import Gradient, Operand
+from .operands import Operand
 from .properties import PropertyPairs
-from .samples import Matched, match, take_rows, union_of
+from .samples import Matched, match, moved, take_rows, union_of
 
 #: array of the first operand, array of the second, λ
 Coupling = tuple[int, int, int]
@@ -75,7 +75,7 @@ class Assembly:
         """Leibniz: the derivative of one operand times the other, and the other way round."""
         sides = []
         for gradient, row in zip((first.gradients[name], second.gradients[name]), matched.rows):
-            sides.append(_moved(gradient, row, len(matched.samples)))
+            sides.append(moved(gradient.samples, row, len(matched.samples)))
         (labels_1, which_1), (labels_2, which_2) = sides
         labels, *places = union_of(labels_1, labels_2)
         gradient = first.gradients[name]
@@ -115,20 +115,6 @@ def _rows_of(first: Operand, second: Operand, matched: Matched, couplings: Seque
             return None
         has |= present
     return np.flatnonzero(has)
-
-
-def _moved(gradient: Gradient, row: np.ndarray | None, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of an operand's derivatives when its rows stand at other places (or several), and which they are."""
-    if row is None:
-        return gradient.samples, np.arange(len(gradient.samples))
-    order = np.argsort(gradient.samples[:, 0], kind="stable")
-    sample = gradient.samples[order, 0]
-    begin, end = np.searchsorted(sample, row), np.searchsorted(sample, row, side="right")
-    counts = np.where(row >= 0, end - begin, 0)
-    kept = order[np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())]
-    labels = gradient.samples[kept].copy()
-    labels[:, 0] = np.repeat(np.arange(n_rows), counts)
-    return labels, kept
 
 
 def _index(places: np.ndarray, like: torch.Tensor) -> torch.Tensor:

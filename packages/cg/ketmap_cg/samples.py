@@ -85,6 +85,25 @@ def take_rows(values: torch.Tensor, rows: np.ndarray | None) -> torch.Tensor:
     return values[index]
 
 
+def moved(samples: np.ndarray, row: np.ndarray | None, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of derivatives when the rows that are differentiated stand at other places (or several).
+
+    :param samples: [derivative, (row, …)].
+    :param row: what stands at each new place, −1: zeros; ``None``: all as before.
+    :return: labels, ascending by the new places if they are so by the old ones; which of the derivatives they are
+    """
+    if row is None:
+        return samples, np.arange(len(samples))
+    order = np.argsort(samples[:, 0], kind="stable")
+    sample = samples[order, 0]
+    begin, end = np.searchsorted(sample, row), np.searchsorted(sample, row, side="right")
+    counts = np.where(row >= 0, end - begin, 0)
+    kept = order[np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())]
+    labels = samples[kept].copy()
+    labels[:, 0] = np.repeat(np.arange(n_rows), counts)
+    return labels, kept
+
+
 def check_systems(which: tuple[str, str], systems_1: np.ndarray, systems_2: np.ndarray, both: bool):
     """Whether the operands are of the same systems.
 

@@ -7,6 +7,7 @@ dimensions keep what matches one of their entries; a TensorMap gives the samples
 import dataclasses
 from typing import Any
 
+import metatensor
 import numpy as np
 import torch
 from ketmap_core import Batch, unknown_name
@@ -61,6 +62,13 @@ class Selection:
             return None
         columns, wanted = [columns[i] for i in kept], wanted[:, kept]
         return torch.from_numpy(_matches(available, columns, wanted)).to(device)
+
+    def centers(self) -> Any:
+        """The selected samples as Labels, those of all blocks together; None: all."""
+        if not self.by_key:
+            return self.samples
+        values = np.unique(self._wanted_samples()[1], axis=0).astype(np.int32)
+        return metatensor.Labels(list(self.sample_names), values)
 
     def needed_samples(self, available: np.ndarray) -> np.ndarray | None:  # -> bool [row]
         """Which rows of ``available`` [row, dimension] any block wants; None: all."""

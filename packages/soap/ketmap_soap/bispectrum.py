@@ -8,6 +8,7 @@ import metatensor
 import numpy as np
 import torch
 from ketmap_cg.layout import Dense, Layout, dense, found_center_types
+from ketmap_cg.samples import moved, take_rows
 from ketmap_core import as_batch, stamp
 from ketmap_density import SphericalExpansion
 from ketmap_density.base import DensityCalculator
@@ -65,27 +66,36 @@ class SoapBispectrum(DensityCalculator):
             TensorMap on their device, with autograd through positions and cells, twice differentiable).
         :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
         :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``.
-        :param selected_properties: Labels of (some of) the properties: only these are computed.
-        :param selected_keys: Labels of some of the key dimensions, which keep the keys that match; or of all of them.
+        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of (some of) the properties, or a TensorMap with those of each key: only
+            these are computed.
+        :param selected_keys: Labels of some of the key dimensions, which keep the keys that match; or of all of them:
+            then these are the keys, and types that do not occur give empty blocks.
         :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
             gradients with unknown names.
         """
         gradients = list(check_gradients(gradients))
-        selection = Selection(selected_keys, None, selected_properties, KEYS, PROPERTIES)
-        wanted = _expansion_keys(selection)
+        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, PROPERTIES)
+        wanted = _expansion_keys(selection, self.expansion.basis.angular_channels())
         batch = as_batch(systems)
         expansion = SphericalExpansion(cutoff=self.cutoff, density=self.density, basis=self.basis)
         tensor = expansion.compute(
-            systems, gradients=gradients, selected_samples=selected_samples, selected_keys=wanted
+            systems, gradients=gradients, selected_samples=selection.centers(), selected_keys=wanted
         )
         assembly = Assembly(self.expansion.sizes, Maker.of(batch), selection)
         return stamp(assembly.tensor(tensor), calculator="SoapBispectrum", hypers=self.to_dict())
 
 
-def _expansion_keys(selection: Selection) -> Any:
-    """The blocks of the expansion that the selected keys need; None: all."""
+def _expansion_keys(selection: Selection, degrees: list[int]) -> Any:
+    """The blocks of the expansion that the selected keys need, whether they occur if keys are named in full; None:
+    all."""
     names, columns = [], []
+    if selection.keys is not None and set(KEYS) <= set(selection.keys.names):
+        keys = selection.choose_keys([])
+        pairs = sorted({(center, neighbor) for center, *neighbors in keys for neighbor in neighbors})
+        entries = [(l, 1, *pair) for pair in pairs for l in degrees]
+        names = ["o3_lambda", "o3_sigma", "center_type", "neighbor_type"]
+        return metatensor.Labels(names, np.array(entries, dtype=np.int32).reshape(-1, len(names)))
     if (centers := selection.wanted("center_type")) is not None:
         names.append("center_type")
         columns.append(centers)
@@ -119,43 +129,46 @@ class Assembly:
         for key in keys:
             if list(key[1:]) != sorted(key[1:]):
                 raise ValueError(f"selected key {dict(zip(KEYS, key))}: neighbour types must ascend")
-        return self.make.tensor(KEYS, keys, [self._block(key, around.get(key[0])) for key in keys])
+        return self.make.tensor(KEYS, keys, [self._block(key, around[key[0]]) for key in keys])
 
-    def _block(self, key: Key, around: Dense | None):
+    def _block(self, key: Key, around: Dense):
         table, labels = self._table(key)
-        if around is None or not all((t,) in around.present for t in key[1:]):
-            raise ValueError(f"selected key {dict(zip(KEYS, key))} does not occur in these systems")
-        has = _together(around, key[1:])
-        rows = np.flatnonzero(has)
+        rows, samples = self._rows(key, around)
         factors = [self._factor(around, around.values, t) for t in key[1:]]  # [row, element] each
-        index = torch.from_numpy(rows).to(factors[0].device)
-        here = [factor[index] for factor in factors]
+        here = [take_rows(factor, rows) for factor in factors]
         form = triple_of(table.tobytes(), self.sizes)
         sign = (-1.0) ** table[:, 2] * np.sqrt(multiplicity(table, key[1:]) / (2 * table[:, 2] + 1))
         scale = torch.from_numpy(sign).to(factors[0])
-        samples = self.make.labels(("system", "atom"), around.samples[rows])
+        samples = self.make.labels(("system", "atom"), samples)
         block = self.make.block(self.make.array(form(*here) * scale), samples, [], labels)
         for name, gradient in around.gradients.items():
-            place = np.full(len(has), -1)
-            place[rows] = np.arange(len(rows))
-            moved = np.any([gradient.present[t,] for t in key[1:]], axis=0) & has[gradient.samples[:, 0]]
-            where = torch.from_numpy(np.flatnonzero(moved)).to(index.device)
-            entries = gradient.samples[moved].copy()
-            base = torch.from_numpy(entries[:, 0].astype(np.int64)).to(index.device)
+            entries, which = moved(gradient.samples, rows, len(rows))
+            moves = np.any([gradient.present[t,] for t in key[1:]], axis=0)[which]
+            entries, where = entries[moves], torch.from_numpy(which[moves]).to(scale.device)
+            base = torch.from_numpy(entries[:, 0].astype(np.int64)).to(scale.device)
             slopes = [self._factor(around, gradient.values, t)[where] for t in key[1:]]
             n_directions = slopes[0].shape[1]
             base = base.repeat_interleave(n_directions)
-            there = [factor[base] for factor in factors]
+            there = [factor[base] for factor in here]
             total = 0.0
             for i in range(3):
                 arguments = [slopes[j].flatten(0, 1) if j == i else there[j] for j in range(3)]
                 total = total + form(*arguments)
-            entries[:, 0] = place[entries[:, 0]]
             shape = (len(entries), *(len(component) for component in gradient.components), len(table))
             values = self.make.array((total * scale).reshape(shape))
             made = self.make.block(values, self.make.labels(gradient.names, entries), gradient.components, labels)
             block.add_gradient(name, made)
         return block
+
+    def _rows(self, key: Key, around: Dense) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the density that are the block's samples (−1: zeros), and the labels of these."""
+        has = _together(around, key[1:])
+        chosen = self.selection.samples_of(key, around.samples)
+        if chosen is None:
+            rows = np.flatnonzero(has)
+            return rows, around.samples[rows]
+        padded = np.append(has, False)  # the last is what −1 points to
+        return np.where(padded[chosen], chosen, -1), self.selection.labels_of(key, "samples")
 
     def _factor(self, around: Dense, values: dict, neighbor: int) -> torch.Tensor:  # -> [..., element]
         """The density of one neighbour type: the arrays [m, n] of all l, flattened."""

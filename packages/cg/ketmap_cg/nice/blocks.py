@@ -6,6 +6,7 @@ from ketmap_density.blocks import Maker
 from ketmap_density.selection import Selection
 
 from ..layout import Dense
+from ..samples import moved, take_rows
 from .network import Network
 
 Key = tuple[int, int, int, int]  # λ, σ, type of the centre, ν
@@ -16,16 +17,18 @@ def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network
     only = {key[:2] for key in keys}
     network = network.part(frozenset((order, (l, sigma)) for l, sigma, _, order in keys))
     found = network(around.values, only)
-    samples = make.labels(("system", "atom"), around.samples)
+    whole = make.labels(("system", "atom"), around.samples)
+    rows = {key: selection.samples_of(key, around.samples) for key in keys}  # None: all; −1: zeros
     blocks = {}
     for key in keys:
         l, sigma, _, order = key
-        values = found[order - 1][l, sigma]
+        values, samples = take_rows(found[order - 1][l, sigma], rows[key]), whole
+        if rows[key] is not None:
+            samples = make.labels(("system", "atom"), selection.labels_of(key, "samples"))
         columns, properties = _properties(make, selection, key, values.shape[2])
         mu = make.range("o3_mu", -l, l + 1)
         blocks[key] = make.block(make.array(_taken(values, columns)), samples, [mu], properties)
     for name, gradient in around.gradients.items():
-        labels = make.labels(gradient.names, gradient.samples)
         shape = tuple(len(component) for component in gradient.components)
         n_directions = int(np.prod(shape))
         row = torch.from_numpy(gradient.samples[:, 0].astype(np.int64)).repeat_interleave(n_directions)
@@ -37,9 +40,12 @@ def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network
             values = slopes[order - 1][l, sigma]
             columns, properties = _properties(make, selection, key, values.shape[2])
             values = _taken(values, columns).unflatten(0, (len(gradient.samples), *shape))
+            labels, kept = moved(gradient.samples, rows[key], len(block.samples))
+            values = values if rows[key] is None else take_rows(values, kept)
             mu = make.range("o3_mu", -l, l + 1)
             components = [*gradient.components, mu]
-            block.add_gradient(name, make.block(make.array(values), labels, components, properties))
+            gradient_samples = make.labels(gradient.names, labels)
+            block.add_gradient(name, make.block(make.array(values), gradient_samples, components, properties))
     return blocks
 
 

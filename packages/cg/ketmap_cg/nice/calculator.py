@@ -8,7 +8,6 @@ import metatensor
 import numpy as np
 from ketmap_core import NotFittedError, UnknownTypesError, load_archive, save_archive, stamp
 from ketmap_core.files import ketmap_class
-from ketmap_core.tensors import is_torch, library
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import Selection
 
@@ -147,8 +146,8 @@ class Nice:
         :param systems: structures; metatomic ``System`` give a torch TensorMap with autograd.
         :param gradients: explicit gradients, those that the density has.
         :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``.
-        :param selected_properties: Labels of ``q``.
+        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of ``q``, or a TensorMap with those of each key.
         :param selected_keys: Labels of (some of) ``o3_lambda, o3_sigma, center_type, order_nu``: only what these
             need is computed.
         :raises NotFittedError: before :meth:`fit`.
@@ -156,18 +155,18 @@ class Nice:
         """
         fitted = self.fitted
         types = tuple(fitted.networks) if fitted.chosen else None
-        tensor = self._density(systems, types, gradients=gradients, selected_samples=selected_samples)
-        return self.transform(tensor, selected_keys=selected_keys, selected_properties=selected_properties)
+        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, ("q",))
+        tensor = self._density(systems, types, gradients=gradients, selected_samples=selection.centers())
+        return self._transform(tensor, selection)
 
     def transform(self, tensor: Any, *, selected_keys=None, selected_properties=None):
         """The same from the TensorMap of a density, its explicit gradients included."""
         check_density(tensor)
+        return self._transform(tensor, Selection(selected_keys, None, selected_properties, KEYS, ("q",)))
+
+    def _transform(self, tensor: Any, selection: Selection) -> Any:
         fitted = self.fitted
-        device = tensor.keys.values.device if is_torch(tensor) else None
-        make, selection = (
-            Maker(library(tensor), device),
-            Selection(selected_keys, None, selected_properties, KEYS, ("q",)),
-        )
+        make = Maker.like(tensor)
         present = [c for c in found_center_types(tensor) if c in fitted.networks or not fitted.chosen]
         if unknown := [center for center in present if center not in fitted.networks]:
             raise UnknownTypesError(
