@@ -15,7 +15,6 @@ from salt import learn, rattled
 
 TEMPERATURE, PRESSURE = 600.0, 0.0  # K, GPa
 ACCURACY = 1e-3
-EVERY = 5  # steps
 PARTS = 10
 
 
@@ -50,15 +49,15 @@ class Salt:
         run_dynamics(self.atoms, bath, max(round(500 * equilibration), 1), temperature=TEMPERATURE, every=1000)
 
     def run(self, ensemble, picoseconds: float):
-        """Rows of the run; what pressures were, GPa, stands in ``pressures``."""
+        """Rows of the run, which starts with new velocities; what pressures were, GPa, stands in ``pressures``."""
 
         def watch(step):
-            if step % EVERY == 0 and isinstance(ensemble, NPT):
+            if isinstance(ensemble, NPT):
                 stress = self.atoms.get_stress(include_ideal_gas=True)
                 self.pressures.append(-stress[:3].mean() / units.GPa)
 
         steps = round(1000 * picoseconds / ensemble.timestep)
-        return run_dynamics(self.atoms, ensemble, steps, every=EVERY, on_step=watch)
+        return run_dynamics(self.atoms, ensemble, steps, temperature=TEMPERATURE, every=1, on_step=watch)
 
     def conserved(self, run) -> tuple[np.ndarray, np.ndarray]:
         """Time in ps, and what should be conserved in meV per atom, from the beginning on."""
@@ -93,7 +92,8 @@ def constant_pressure(report, models, size, picoseconds, timestep, figure):
     for name, model in models.items():
         salt = Salt(model, size, 0.1 * picoseconds)
         found[name] = salt, salt.run(NPT(timestep, TEMPERATURE, PRESSURE), picoseconds)
-    rates = {name: slope(time, 1000 * energy) for name, (time, energy) in conserved(found).items()}
+    energies = {name: salt.conserved(run) for name, (salt, run) in found.items()}
+    rates = {name: slope(time, 1000 * energy) for name, (time, energy) in energies.items()}
     ours = next(iter(models))
     salt, run = found[ours]
     late = slice(len(run.rows) // 10, None)  # the cell has grown
@@ -103,6 +103,9 @@ def constant_pressure(report, models, size, picoseconds, timestep, figure):
         {name: abs(rate) for name, (rate, _) in rates.items() if name != ours},
         unit="meV/atom/ns",
         slope={name: pair(rate) for name, rate in rates.items()},
+        largest_step={
+            name: f"{1000 * np.abs(np.diff(energy)).max():.1f} µeV/atom" for name, (_, energy) in energies.items()
+        },
         temperature=pair(mean(run.column("temperature")[late]), 0),
         pressure=f"{pair(mean(np.array(salt.pressures)[late]))} GPa, set {PRESSURE:g}",
         volume=f"{pair(mean(run.column('volume')[late] / len(salt.atoms)))} Å³/atom",
@@ -110,10 +113,6 @@ def constant_pressure(report, models, size, picoseconds, timestep, figure):
     )
     if figure is not None:
         draw(found, figure)
-
-
-def conserved(found) -> dict:
-    return {name: salt.conserved(run) for name, (salt, run) in found.items()}
 
 
 def draw(found, path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ketmap_ase import NPT, NVE, Calculator, run_dynamics
-from ketmap_core import find_pairs
+from ketmap_density.environments import environments
 from ketmap_lode import real
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -71,7 +71,12 @@ def test_energy_is_kept(salts):
 def test_pairs_are_found_once(salts, monkeypatch):
     """Within the skin the pairs of the field are those of the first step, whatever atoms and cell do."""
     searches = []
-    monkeypatch.setattr(real, "find_pairs", lambda batch, reach: searches.append(reach) or find_pairs(batch, reach))
+
+    def counted(batch, pairs, reach, *rest):
+        searches.append(reach)
+        return environments(batch, pairs, reach, *rest)
+
+    monkeypatch.setattr(real, "environments", counted)
     model = learn(salts, accuracy=1e-3)
     atoms = ase.build.bulk("NaCl", "rocksalt", 5.6, cubic=True) * (2, 2, 2)
     atoms.rattle(0.05, seed=1)
