@@ -9,7 +9,7 @@ import torch
 from ketmap_cg import EquivariantPowerSpectrum
 from ketmap_core import CoincidentAtomsWarning, info
 from ketmap_density import Cutoff, Explicit, Gaussian, Gto, LaplacianEigenstate, SphericalExpansion, TensorProduct
-from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
+from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw, expansion
 from ketmap_lode.fourier import ExponentialIntegral, transform
 from metatensor import Labels
 from metatomic.torch import systems_to_torch
@@ -150,3 +150,20 @@ def test_exponential_integral():
     for exponent in range(10):
         k = torch.tensor([0.3, 1.1, 3.0], dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradgradcheck(lambda k, p=exponent: transform(k, p, 1.2), k)
+
+
+def test_systems_that_are_summed_together_are_as_if_alone(lode, crystals, slab, monkeypatch):
+    """Crystals of one batch share their calls, as many as have some number of atoms."""
+    systems = [*crystals, slab, ase.build.molecule("H2O"), *crystals[::-1]]
+    calculator = lode(2, max_angular=2)
+    alone = [calculator.compute(system) for system in systems]
+    for n_atoms in (1, 20, 10_000):
+        monkeypatch.setattr(expansion, "TOGETHER", n_atoms)
+        together = calculator.compute(systems)
+        for index, tensor in enumerate(alone):
+            for key, block in tensor.items():
+                found = together.block(key)
+                rows = found.samples.values[:, 0] == index
+                np.testing.assert_array_equal(found.samples.values[rows, 1], block.samples.values[:, 1])
+                scale = np.abs(block.values).max()
+                np.testing.assert_allclose(found.values[rows], block.values, rtol=0, atol=1e-13 * scale)

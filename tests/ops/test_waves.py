@@ -212,3 +212,35 @@ def test_wrong_arguments_are_named(place, change, message):
     arguments[place] = change(arguments[place])
     with pytest.raises(RuntimeError, match=message):
         ops.wave_field(*arguments)
+
+
+CELLS = torch.tensor(
+    [[[3.1, 0.2, 0.4], [0.1, 4.2, -0.3], [-1.0, 0.5, 5.3]], [[0.0, 6.0, 0.0], [4.0, 0.0, 0.5], [0.0, 0.0, 9.0]]],
+    dtype=torch.float64,
+)
+
+
+@pytest.mark.parametrize("road", [pytest.param(ops, id="operators"), pytest.param(reference, id="reference")])
+@pytest.mark.parametrize("directions", [1, 2, 3])
+def test_lattice_points_are_half_of_a_sphere(road, directions):
+    cells, cutoff = CELLS[:, :directions].contiguous(), 6.0
+    points, starts = road.lattice_points(cells, cutoff)
+    for rows, m in zip(cells, points.split(starts.diff().tolist()), strict=True):
+        grid = torch.cartesian_prod(*[torch.arange(-12, 13)] * directions).reshape(-1, directions).double()
+        k = 2 * math.pi * grid @ torch.linalg.pinv(rows).T
+        length = torch.linalg.vector_norm(k, dim=1)
+        expected = {tuple(row) for row in grid[(length < cutoff) & (length > 0)].tolist()}
+        found = {tuple(row) for row in m.tolist()}
+        assert len(found) == len(m) == len(expected) // 2
+        assert found | {tuple(-x for x in row) for row in found} == expected
+
+
+@native_only
+def test_lattice_points_keep_types_and_torchs_rules():
+    single = ops.lattice_points(CELLS.float(), 5.0)
+    for a, b, c in zip(single, ops.lattice_points(CELLS, 5.0), reference.lattice_points(CELLS, 5.0), strict=True):
+        assert torch.equal(a.double(), b.double()) and torch.equal(b, c)
+    assert single[0].dtype == torch.float32
+    torch.library.opcheck(torch.ops.ketmap.lattice_points, (CELLS, 5.0), test_utils=("test_schema", "test_faketensor"))
+    with pytest.raises(RuntimeError, match="'cells' must be"):
+        torch.ops.ketmap.lattice_points(CELLS[0], 5.0)

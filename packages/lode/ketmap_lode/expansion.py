@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,12 +17,14 @@ from .density import FieldDensity, SmearedPowerLaw
 from .fourier import at_zero
 from .radial import atom_range, atom_table, basis_spline, basis_transform, plane_table, reach_of
 from .real import PairTerm, PlaneTerm, UniformTerm
-from .reciprocal import ReciprocalTerm
+from .reciprocal import ReciprocalTerm, values_of
 from .sites import Sites
 from .vectors import crystal_vectors, slab_vectors
 
 #: what slabs may be wrong by for sums instead of integrals along the normal
 INTEGRAL_ACCURACY = 1e-12
+#: atoms of systems whose waves are summed in one call
+TOGETHER = 1024
 
 #: smearings, in multiples of the density's, at which the work can be shared between waves and pairs
 RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
@@ -55,25 +59,24 @@ class Centers:
     @classmethod
     def of(cls, batch: Batch, types: tuple[int, ...] | None, chosen: torch.Tensor | None) -> "Centers":
         """Centres ``chosen`` (bool [atom]; None: all) and channels ``types`` (None: those that occur)."""
-        types = tuple(torch.unique(batch.types).tolist()) if types is None else tuple(types)
-        known = torch.tensor(types, dtype=batch.types.dtype, device=batch.types.device)
-        match = batch.types[:, None] == known  # -> [atom, channel]
-        every = torch.arange(len(types), device=known.device)
-        channel = torch.where(match.any(dim=1), (match * every).sum(dim=1), -1)
-        atoms = torch.arange(batch.n_atoms, dtype=torch.int32, device=known.device)
+        if types is None:
+            known, channel = torch.unique(batch.types, return_inverse=True)
+            types = tuple(known.tolist())
+        else:
+            types = tuple(types)
+            known = torch.tensor(types, dtype=batch.types.dtype, device=batch.types.device)
+            match = batch.types[:, None] == known  # -> [atom, channel]
+            every = torch.arange(len(types), device=known.device)
+            channel = torch.where(match.any(dim=1), (match * every).sum(dim=1), -1)
+        atoms = torch.arange(batch.n_atoms, dtype=torch.int32, device=channel.device)
         atoms = atoms if chosen is None else atoms[chosen]
-        atoms = atoms[torch.argsort(batch.types[atoms.long()], stable=True)]
-        members = torch.zeros(len(batch), len(types), dtype=torch.int64, device=known.device)
-        members.index_add_(0, batch.system.long(), match.long())
-        return cls(
-            types,
-            atoms,
-            batch.types[atoms.long()],
-            channel[atoms.long()].to(torch.int32),
-            channel,
-            members,
-            batch.system[atoms.long()].long(),
-        )
+        atoms = atoms[torch.argsort(batch.types[atoms], stable=True)]
+        place = batch.system * (len(types) + 1) + channel + 1
+        members = torch.bincount(place, minlength=len(batch) * (len(types) + 1)).reshape(len(batch), len(types) + 1)[
+            :, 1:
+        ]
+        system = batch.system[atoms].long()
+        return cls(types, atoms, batch.types[atoms], channel[atoms].to(torch.int32), channel, members, system)
 
 
 class FieldExpansion:
@@ -136,14 +139,22 @@ class FieldExpansion:
 
         # -> [centre, channel, lm, (exponent, n)]
         """
-        n_columns = self.n_exponents * (self.n_max + 1)
-        parts, places = [batch.positions.new_zeros(0, len(centers.types), (self.l_max + 1) ** 2, n_columns)], []
-        for systems in self.groups(batch, centers):
-            here = torch.nonzero(torch.isin(centers.system, torch.tensor(systems, device=centers.system.device)))[:, 0]
-            places.append(here)
-            parts.append(sum(term.values() for term in self.terms(batch, centers, systems)))
-        order = torch.argsort(torch.cat([centers.system.new_zeros(0), *places]))
-        return torch.cat(parts)[order]
+        groups = self.groups(batch, centers)
+        if not groups:
+            n_columns = self.n_exponents * (self.n_max + 1)
+            return batch.positions.new_zeros(0, len(centers.types), (self.l_max + 1) ** 2, n_columns)
+        found = []
+        for run in _runs(groups, batch.starts.diff().tolist()):
+            terms = [self.terms(batch, centers, systems) for systems in run]
+            values = iter(values_of([term for group in terms for term in group]))
+            found += [functools.reduce(torch.add, itertools.islice(values, len(group))) for group in terms]
+        if len(found) == 1:
+            return found[0]
+        place = torch.empty(len(batch), dtype=torch.int64)
+        for index, systems in enumerate(groups):
+            place[systems] = index
+        order = torch.argsort(place.to(centers.system.device)[centers.system], stable=True)
+        return torch.cat(found)[torch.argsort(order)]
 
     def groups(self, batch: Batch, centers: Centers) -> list[list[int]]:
         """Systems that are summed together: all isolated ones, and each of the others."""
@@ -269,6 +280,19 @@ class FieldExpansion:
                 spline = plane_table(self.basis, density.exponents, density.smearing, length)
             self._tables[kind] = torch.from_numpy(spline.table).to(values, copy=True), spline.spacing
         return self._tables[kind]
+
+
+def _runs(groups: list[list[int]], sizes: list[int]) -> Iterator[list[list[int]]]:
+    """Groups one after the other, as many as have a bounded number of atoms: they are summed together."""
+    run, n_atoms = [], 0
+    for systems in groups:
+        size = sum(sizes[system] for system in systems)
+        if run and n_atoms + size > TOGETHER:
+            yield run
+            run, n_atoms = [], 0
+        run.append(systems)
+        n_atoms += size
+    yield run
 
 
 def _mean(table: torch.Tensor, spacing: float, cutoff: float, width: float) -> torch.Tensor:  # -> [(exponent, n)]

@@ -4,6 +4,7 @@ c_ialm,n = Σ_k w(k) 4π v̂(k) f_nl(k) Y_lm(k̂) Σ_{j∈a} Re[i^l exp(−ik·r
 cosines for even l, sines for odd.
 """
 
+import dataclasses
 import functools
 import math
 
@@ -53,15 +54,14 @@ class ReciprocalTerm:
         scales = scales.reshape(len(scales), *[1] * (basis.dim() - 2), -1, 1)
         return (basis[..., None, :] * scales).flatten(-2)
 
+    @property
+    def kind(self) -> tuple:
+        """Terms of one kind differ in nothing but their systems."""
+        return id(self.table), self.exponents, self.smearing, self.fade
+
     def values(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)]
         """Coefficients, differentiable in positions and cell."""
-        return self._sum(self.sites.positions, self.waves.k, self.weights)
-
-    def _sum(self, positions, k, weights):
-        sites = self.sites
-        starts = torch.tensor([[0, len(positions)], [0, len(sites.centers)], [0, len(k)]], device=k.device)
-        channel, centers = sites.channel.to(torch.int32), sites.centers.to(torch.int32)
-        return ops.wave_field(positions, channel, centers, k, weights, starts, sites.n_channels)
+        return values_of([self])[0]
 
     def jacobian(self, rows: torch.Tensor) -> torch.Tensor:  # -> [row, atom, 3, lm, (exponent, n)]
         """Derivatives of c_i, some rows of ``values``, by the place of atom j, as if i stood still; detached."""
@@ -90,7 +90,7 @@ class ReciprocalTerm:
         strained = -self._gradient(k)[:, :, None] * k[:, None, :, None, None]  # -> [k, 3, 3, lm, q]
         strained -= torch.eye(3).to(k)[:, :, None, None] * weights[:, None, None]
         columns = strained.permute(0, 3, 1, 2, 4).flatten(2)  # -> [k, lm, (3, 3, q)]
-        c = self._sum(positions, k, columns).unflatten(-1, (3, 3, -1))
+        c = _sums([dataclasses.replace(self.sites, positions=positions)], [k], columns).unflatten(-1, (3, 3, -1))
         return c.permute(0, 1, 3, 4, 2, 5)
 
     def _gradient(self, k: torch.Tensor) -> torch.Tensor:  # -> ∂ weights/∂k, [k, 3, lm, q]
@@ -103,3 +103,42 @@ class ReciprocalTerm:
         scales, steep = scales.detach(), torch.stack(steep, dim=1)
         along = self._times(self.basis().detach(), steep)[:, None] * (k / length[:, None].detach())[:, :, None, None]
         return self._times(slopes, scales) + along
+
+
+def values_of(terms: list) -> list[torch.Tensor]:
+    """The ``values`` of each of some terms; waves of one kind are summed together, whatever their systems."""
+    kinds = {}
+    for place, term in enumerate(terms):
+        kinds.setdefault(term.kind if isinstance(term, ReciprocalTerm) else place, []).append(place)
+    found = {}
+    for places in kinds.values():
+        found |= zip(places, _values_of_one_kind([terms[place] for place in places]))
+    return [found[place] for place in range(len(terms))]
+
+
+def _values_of_one_kind(terms: list) -> list[torch.Tensor]:
+    first, *others = terms
+    if not isinstance(first, ReciprocalTerm):
+        return [first.values()]
+    if not others:
+        return [_sums([first.sites], [first.waves.k], first.weights)]
+    waves = WaveVectors(*(torch.cat([getattr(t.waves, name) for t in terms]) for name in ("k", "weights")))
+    whole = ReciprocalTerm(first.sites, waves, first.table, first.spacing, *first.kind[1:])
+    c = _sums([term.sites for term in terms], [term.waves.k for term in terms], whole.weights)
+    return c.split([len(term.sites.centers) for term in terms])
+
+
+def _sums(sites: list[Sites], k: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
+    """Of all systems, ``weights`` [wave of all, lm, column].  # -> [centre of all, channel, lm, column]"""
+    counts = [(len(here.positions), len(here.centers), len(waves)) for here, waves in zip(sites, k)]
+    starts = torch.tensor([(0, 0, 0), *counts], device=weights.device).cumsum(0).T.contiguous()
+    positions, channel = (_cat([getattr(here, name) for here in sites]) for name in ("positions", "channel"))
+    centers = _cat([here.centers + first for here, first in zip(sites, starts[0].tolist())])
+    n_channels = sites[0].n_channels
+    return ops.wave_field(
+        positions, channel.to(torch.int32), centers.to(torch.int32), _cat(k), weights, starts, n_channels
+    )
+
+
+def _cat(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

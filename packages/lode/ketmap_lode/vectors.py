@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import ketmap_ops as ops
 import numpy as np
 import torch
 
@@ -17,23 +18,10 @@ class WaveVectors:
     weights: torch.Tensor  # [k], 1/Å³
 
 
-def lattice_points(rows: np.ndarray, cutoff: float) -> np.ndarray:  # -> int [point, dimension]
-    """One of m and −m, m ≠ 0, with |2π m h⁻ᵀ| < ``cutoff``, h = ``rows`` [dimension, 3]."""
-    reach = (cutoff / (2 * math.pi) * np.sqrt((rows**2).sum(axis=1))).astype(int)
-    sizes = 2 * reach + 1
-    # in this order m and −m lie opposite each other, zero between them
-    behind = np.arange(sizes.prod() // 2 + 1, sizes.prod())
-    m = np.stack(np.unravel_index(behind, sizes), axis=1) - reach
-    inverse = np.linalg.inv(rows @ rows.T) @ rows
-    k = m @ (2 * math.pi * inverse)
-    return m[(k**2).sum(axis=1) < cutoff**2]
-
-
 def crystal_vectors(sites: Sites, cutoff: float) -> WaveVectors:
     """The reciprocal lattice in a sphere, without k = 0."""
-    cell = sites.cell
-    m = torch.from_numpy(lattice_points(_plain(cell), cutoff)).to(cell)
-    k = m @ (2 * math.pi * torch.linalg.inv(cell).T)
+    m, _ = ops.lattice_points(sites.cell[None], cutoff)
+    k = m @ (2 * math.pi * torch.linalg.inv(sites.cell).T)
     return WaveVectors(k, (2 / sites.volume).expand(len(k)))
 
 
@@ -45,9 +33,9 @@ def slab_vectors(sites: Sites, cutoff: float, largest: float, reach: float, accu
     largest distance along the normal of what acts on each other: atoms, and the reach of the basis around them.
     """
     cell = sites.cell[list(sites.pbc)]  # -> [2, 3]
-    rows, normal = _plain(cell), plane_normal(sites)
-    m = lattice_points(rows, cutoff)
-    parallel = np.linalg.norm(2 * math.pi * m @ np.linalg.pinv(rows).T, axis=1)
+    normal = plane_normal(sites)
+    m, _ = ops.lattice_points(cell[None], cutoff)
+    parallel = np.linalg.norm(2 * math.pi * _plain(m) @ np.linalg.pinv(_plain(cell)).T, axis=1)
     heights = (sites.positions.detach() @ normal.detach()).cpu()
     thickness = float(heights.max() - heights.min()) if len(heights) else 0.0
     index, along, step = [], [], []
@@ -58,7 +46,7 @@ def slab_vectors(sites: Sites, cutoff: float, largest: float, reach: float, accu
         along.append(np.arange(-count, count + 1) * (2 * math.pi / length))
         step.append(np.full(2 * count + 1, 1 / length))
     index, along, step = (np.concatenate([np.zeros(0), *parts]) for parts in (index, along, step))
-    m = torch.from_numpy(m[index.astype(int)]).to(cell)
+    m = m[torch.from_numpy(index.astype(int)).to(m.device)]
     k = 2 * math.pi * m @ torch.linalg.pinv(cell).T + torch.from_numpy(along).to(cell)[:, None] * normal
     return WaveVectors(k, 2 * torch.from_numpy(step).to(cell) / sites.volume)
 
@@ -70,5 +58,5 @@ def plane_normal(sites: Sites) -> torch.Tensor:  # -> [3]
     return across / torch.linalg.vector_norm(across)
 
 
-def _plain(cell: torch.Tensor) -> np.ndarray:
-    return cell.detach().to("cpu", torch.float64).numpy()
+def _plain(values: torch.Tensor) -> np.ndarray:
+    return values.detach().to("cpu", torch.float64).numpy()

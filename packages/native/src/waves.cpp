@@ -1,5 +1,6 @@
 // Fields of many systems, projected around their atoms by sums over wave vectors, and the derivatives, as operators.
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 #include <vector>
 
@@ -175,17 +176,85 @@ std::tuple<Tensor, Tensor, Tensor> wave_field_vjp(Tensor grad, Tensor positions,
     });
 }
 
+// 2π times the inverse of the rows h [d][3], transposed: k = m B
+template <class T> void reciprocal(const T *h, int d, double B[3][3]) {
+    double G[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, inverse[3][3]; // h hᵀ, and 1 in directions that are not there
+    for (int a = 0; a < d; a++)
+        for (int b = 0; b < d; b++) {
+            G[a][b] = 0;
+            for (int x = 0; x < 3; x++) G[a][b] += double(h[3 * a + x]) * double(h[3 * b + x]);
+        }
+    const auto minor = [&](int a, int b) {
+        const int i = (a + 1) % 3, j = (a + 2) % 3, p = (b + 1) % 3, q = (b + 2) % 3;
+        return G[i][p] * G[j][q] - G[i][q] * G[j][p];
+    };
+    const double det = G[0][0] * minor(0, 0) + G[0][1] * minor(0, 1) + G[0][2] * minor(0, 2);
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) inverse[a][b] = minor(b, a) / det;
+    for (int a = 0; a < d; a++)
+        for (int x = 0; x < 3; x++) {
+            B[a][x] = 0;
+            for (int b = 0; b < d; b++) B[a][x] += 2 * M_PI * inverse[a][b] * double(h[3 * b + x]);
+        }
+}
+
+// visit(m) for one of m and −m of 0 < |m B| < cutoff, in ascending order
+template <class T, class Visit> void half_sphere(const T *h, int d, double cutoff, const Visit &visit) {
+    double B[3][3] = {};
+    int reach[3] = {0, 0, 0};
+    reciprocal(h, d, B);
+    for (int a = 0; a < d; a++)
+        reach[a] = int(cutoff / (2 * M_PI) *
+                       std::sqrt(double(h[3 * a]) * h[3 * a] + double(h[3 * a + 1]) * h[3 * a + 1] +
+                                 double(h[3 * a + 2]) * h[3 * a + 2]));
+    for (int i = 0; i <= reach[0]; i++)
+        for (int j = i ? -reach[1] : 0; j <= reach[1]; j++)
+            for (int l = i || j ? -reach[2] : 1; l <= reach[2]; l++) {
+                double square = 0;
+                for (int x = 0; x < 3; x++) {
+                    const double k = i * B[0][x] + j * B[1][x] + l * B[2][x];
+                    square += k * k;
+                }
+                if (square < cutoff * cutoff && (i || j || l)) visit(i, j, l);
+            }
+}
+
+std::tuple<Tensor, Tensor> lattice_points(Tensor cells, double cutoff) {
+    return by_type(cells, "lattice_points", [&](auto zero) {
+        using T = decltype(zero);
+        const int64_t d = cells.dim() == 3 ? cells.size(1) : 0, n_systems = cells.size(0);
+        const T *h = data<T>("lattice_points", "cells", cells, {-1, d, 3});
+        require(d >= 1 && d <= 3, "lattice_points", "'cells' must be [system, 1 to 3 rows, 3]");
+        Tensor starts = empty(cells, {n_systems + 1}, ScalarType::Long);
+        int64_t *first = mutable_data<int64_t>(starts);
+        std::vector<T> found;
+        first[0] = 0;
+        for (int64_t s = 0; s < n_systems; s++) {
+            half_sphere(h + 3 * d * s, int(d), cutoff, [&](int i, int j, int l) {
+                const int m[3] = {i, j, l};
+                for (int a = 0; a < d; a++) found.push_back(T(m[a]));
+            });
+            first[s + 1] = int64_t(found.size()) / d;
+        }
+        Tensor points = empty(cells, {first[n_systems], d}, scalar_type<T>);
+        std::copy(found.begin(), found.end(), mutable_data<T>(points));
+        return std::make_tuple(points, starts);
+    });
+}
+
 } // namespace
 } // namespace ketmap
 
 STABLE_TORCH_LIBRARY_FRAGMENT(ketmap, m) {
     m.def("wave_field(Tensor positions, Tensor channel, Tensor centers, Tensor k, Tensor weights, Tensor starts, int "
           "n_channels) -> Tensor");
+    m.def("lattice_points(Tensor cells, float cutoff) -> (Tensor, Tensor)");
     m.def("wave_field_vjp(Tensor grad, Tensor positions, Tensor channel, Tensor centers, Tensor k, Tensor weights, "
           "Tensor starts, bool waves) -> (Tensor, Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(ketmap, CPU, m) {
     m.impl("wave_field", TORCH_BOX(&ketmap::wave_field));
+    m.impl("lattice_points", TORCH_BOX(&ketmap::lattice_points));
     m.impl("wave_field_vjp", TORCH_BOX(&ketmap::wave_field_vjp));
 }

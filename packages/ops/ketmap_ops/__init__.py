@@ -9,7 +9,7 @@ from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
 from .power_spectrum import power_spectrum
 from .search import half_pairs, neighbors
-from .waves import wave_field, wave_field_vjp
+from .waves import lattice_points, wave_field, wave_field_vjp
 
 __all__ = [
     "backend",
@@ -20,6 +20,7 @@ __all__ = [
     "expand_vjp",
     "group",
     "half_pairs",
+    "lattice_points",
     "mesh_gather",
     "mesh_slopes",
     "mesh_spread",

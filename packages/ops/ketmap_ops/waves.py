@@ -6,6 +6,18 @@ from .library import native
 from .reference import waves as reference
 
 
+def lattice_points(cells, cutoff: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Integers m of the reciprocal lattices of ``cells`` with 0 < |2π m h⁻ᵀ| < ``cutoff``: one of m and −m each.
+
+    :param cells: rows h of periodic directions, ``[system, direction, 3]``; detached from autograd
+    :param cutoff: 1/Å
+    :return: m ``[wave, direction]`` in the dtype of the cells, ascending within each system; and the first of each
+        system, int64 ``[system + 1]``
+    """
+    road = torch.ops.ketmap.lattice_points if native(cells) else reference.lattice_points
+    return road(cells.detach().contiguous(), cutoff)
+
+
 def wave_field(positions, channel, centers, k, weights, starts, n_channels: int) -> torch.Tensor:
     """c_ia,lm,n = Σ_k weights[k, lm, n] Σ_{j∈a} cos(k·r_ij) for even l, sin(k·r_ij) for odd l; r_ij = r_j − r_i.
 
@@ -76,8 +88,14 @@ def _vjp_shapes(grad, positions, channel, centers, k, weights, starts, waves):
     return torch.empty_like(positions), k.new_empty(n, 3), weights.new_empty(n, *weights.shape[1:])
 
 
+def _points_shapes(cells, cutoff):
+    n = torch.library.get_ctx().new_dynamic_size()
+    return cells.new_empty(n, cells.shape[1]), cells.new_empty(len(cells) + 1, dtype=torch.int64)
+
+
 if hasattr(torch.ops.ketmap, "wave_field"):
     torch.library.register_autograd("ketmap::wave_field", _backward, setup_context=_setup)
     torch.library.register_autograd("ketmap::wave_field_vjp", _backward_vjp, setup_context=_setup_vjp)
     torch.library.register_fake("ketmap::wave_field", _field_shapes)
     torch.library.register_fake("ketmap::wave_field_vjp", _vjp_shapes)
+    torch.library.register_fake("ketmap::lattice_points", _points_shapes)

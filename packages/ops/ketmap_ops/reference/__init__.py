@@ -6,7 +6,7 @@ from .group import group
 from .mixing import expand_mixed, expand_mixed_vjp, mixing_vjp
 from .pairs import pair_gradients, pair_terms
 from .search import half_pairs, neighbors
-from .waves import wave_field, wave_field_vjp
+from .waves import lattice_points, wave_field, wave_field_vjp
 
 __all__ = [
     "expand",
@@ -16,6 +16,7 @@ __all__ = [
     "expand_vjp",
     "group",
     "half_pairs",
+    "lattice_points",
     "mixing_vjp",
     "neighbors",
     "pair_gradients",

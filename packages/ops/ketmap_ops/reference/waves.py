@@ -9,6 +9,21 @@ import torch.utils.checkpoint
 BLOCK = 1 << 20  # phases held at once
 
 
+def lattice_points(cells, cutoff):
+    plain = cells.detach().to("cpu", torch.float64)
+    found = [_half_sphere(rows, cutoff) for rows in plain]
+    starts = torch.tensor([0, *map(len, found)]).cumsum(0)
+    return torch.cat([plain.new_zeros(0, plain.shape[1]), *found]).to(cells), starts.to(cells.device)
+
+
+def _half_sphere(rows, cutoff):  # [direction, 3] -> [point, direction]
+    reach = (cutoff / (2 * math.pi) * torch.linalg.vector_norm(rows, dim=1)).long()
+    m = torch.cartesian_prod(*(torch.arange(-n, n + 1) for n in reach.tolist())).to(rows)
+    m = m.reshape(-1, len(rows))[len(m) // 2 + 1 :]  # in this order m and −m lie opposite each other, 0 between them
+    k = m @ (2 * math.pi * torch.linalg.inv(rows @ rows.T) @ rows)
+    return m[(k**2).sum(dim=1) < cutoff**2]
+
+
 def wave_field(positions, channel, centers, k, weights, starts, n_channels):
     odd = torch.tensor([math.isqrt(lm) % 2 == 1 for lm in range(weights.shape[1])], device=k.device)
     parts = [weights.new_zeros(0, n_channels, *weights.shape[1:])]
