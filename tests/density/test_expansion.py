@@ -20,7 +20,7 @@ def batch(nacl):
 
 def test_environments(expansion, batch):
     """Centres by (type, system, atom), pairs by (centre, channel, neighbour), complete and with their mirror images."""
-    around = expansion.environments(batch)
+    around = expansion.environments(batch, reverse=True)
     assert around.types == (1, 6, 8, 11, 17)
     assert around.centers.tolist() == [4, 5, 6, 7, 2, 3, 0, 8, 1]
     assert around.center_types.tolist() == batch.types[around.centers.long()].tolist()

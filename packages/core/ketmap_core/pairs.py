@@ -57,6 +57,8 @@ def coincident(batch: Batch, pairs: Pairs | None = None) -> list[tuple[int, int,
     if len(pairs) == 0:
         return []
     near = torch.nonzero(pairs.vectors[:, 0].abs() < COINCIDENT)[:, 0]  # cheap, and leaves few
+    if len(near) == 0:
+        return []
     near = near[(pairs.vectors[near] ** 2).sum(dim=1) < COINCIDENT**2]
     first, second = pairs.first[near].long(), pairs.second[near].long()
     system = batch.system[first].long()

@@ -31,7 +31,7 @@ class Environments:
     neighbors: torch.Tensor  #: int32 [pair]: neighbour atom
     shifts: torch.Tensor  #: int32 [pair, 3]: cell shift of the neighbour
     vectors: torch.Tensor  #: float [pair, 3]: from centre to neighbour, detached
-    reverse: torch.Tensor  #: int64 [pair]: the pair seen from the other side, −1 if that is not there
+    reverse: torch.Tensor  #: int64 [pair]: the pair seen from the other side, −1 if that is not there; or empty
 
     @property
     def kind(self) -> torch.Tensor:  # -> int32 [centre]
@@ -59,7 +59,7 @@ class Environments:
         kept = torch.repeat_interleave(wanted, counts)  # -> [pair]
         place = torch.where(kept, kept.cumsum(0) - 1, -1)
         starts = torch.cat([counts.new_zeros(1), (counts * wanted).cumsum(0)])
-        reverse = self.reverse[kept]
+        reverse = self.reverse[kept[: len(self.reverse)]]
         reverse = torch.where(reverse >= 0, place[reverse], -1)
         shifts, vectors = self.shifts[kept], self.vectors[kept]
         return dataclasses.replace(
@@ -86,42 +86,45 @@ def environments(
     cutoff: float,
     types: tuple[int, ...] | None = None,
     centers: torch.Tensor | None = None,
+    reverse: bool = False,
 ) -> Environments:
     """The neighbours within ``cutoff`` of ``centers`` (bool [atom]; default: every atom), grouped by ``types``.
 
     ``types`` are ascending atomic numbers, by default those that occur; neighbours of other types are left
-    out. Half ``pairs`` are grouped if they are given; if not, the neighbours of the centres alone are found.
+    out. Half ``pairs`` are grouped if they are given; if not, the neighbours of the centres alone are found, and
+    what gathers forces, the places of the pairs as seen from the other side, only if ``reverse``.
 
     :raises ValueError: if the cutoff is not a positive number.
     """
     check_cutoff(cutoff)
     if types is None:
-        types = tuple(torch.unique(batch.types).tolist())
-    channel = _channels(batch.types, types)
-    chosen = torch.arange(batch.n_atoms, dtype=torch.int32, device=batch.types.device)
+        known, channel = torch.unique(batch.types, return_inverse=True)
+        types, channel = tuple(known.tolist()), channel.to(torch.int32)
+    else:
+        channel = _channels(batch.types, types)
+    chosen = torch.argsort(batch.types, stable=True)
     if centers is not None:
-        chosen = chosen[centers]
-    chosen = chosen[torch.argsort(batch.types[chosen.long()], stable=True)]
+        chosen = chosen[centers[chosen]]
     rank = torch.full_like(batch.types, -1)
-    rank[chosen.long()] = torch.arange(len(chosen), dtype=torch.int32, device=rank.device)
+    rank[chosen] = torch.arange(len(chosen), dtype=torch.int32, device=rank.device)
     places = (rank, channel, len(chosen), len(types))
     if pairs is None:
-        found = neighbors(batch.positions, batch.cells, batch.pbc, batch.starts, *places, cutoff)
+        found = neighbors(batch.positions, batch.cells, batch.pbc, batch.starts, *places, cutoff, reverse)
     else:
         found = group(pairs.first, pairs.second, pairs.shifts, pairs.vectors, *places)
-    starts, neighbor, shifts, vectors, reverse = found
+    starts, neighbor, shifts, vectors, reversed_pairs = found
     return Environments(
         types=tuple(types),
         cutoff=cutoff,
-        centers=chosen,
-        center_types=batch.types[chosen.long()],
+        centers=chosen.to(torch.int32),
+        center_types=batch.types[chosen],
         rank=rank,
-        own=channel[chosen.long()],
+        own=channel[chosen],
         starts=starts,
         neighbors=neighbor,
         shifts=shifts,
         vectors=vectors,
-        reverse=reverse,
+        reverse=reversed_pairs,
     )
 
 

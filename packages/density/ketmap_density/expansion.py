@@ -130,14 +130,13 @@ class Expansion:
         types: tuple[int, ...] | None = None,
         centers: torch.Tensor | None = None,
         skin: float = 0.0,
-        pairs: Pairs | None = None,
+        reverse: bool = False,
     ) -> Environments:
-        """Pairs around ``centers`` (bool [atom], default all) grouped by neighbour ``types`` (default: all
-        there are).
+        """Neighbours of ``centers`` (bool [atom], default all) grouped by ``types`` (default: all there are).
 
-        ``pairs`` may be given when they are known; they must reach cutoff + ``skin``.
+        They reach cutoff + ``skin``. ``reverse``: with the places of the pairs as seen from the other side.
         """
-        return environments(batch, pairs, self.cutoff.radius + skin, types, centers)
+        return environments(batch, None, self.cutoff.radius + skin, types, centers, reverse)
 
     def vectors(self, environments: Environments, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
         """Pair vectors; through positions and cells when these require gradients."""

@@ -14,11 +14,9 @@ from ketmap_core import (
     NotFittedError,
     as_batch,
     coincident,
-    find_pairs,
     unknown_name,
 )
 from ketmap_core.errors import coincident_message
-from ketmap_core.pairs import NEAR
 
 from .composition import composition_energies
 from .leverage import Leverage, fit_leverage
@@ -269,6 +267,6 @@ def _check_structures(batch: Batch) -> None:
     empty = torch.nonzero(torch.diff(batch.starts) == 0)
     if len(empty):
         raise ValueError(f"structure {int(empty[0])} has no atoms: leave it out")
-    found = coincident(batch, find_pairs(batch, NEAR))
+    found = coincident(batch)
     if found:
         raise CoincidentAtomsError(coincident_message(found))

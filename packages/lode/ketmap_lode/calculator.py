@@ -3,9 +3,8 @@
 import warnings
 from typing import ClassVar
 
-from ketmap_core import CoincidentAtomsWarning, as_batch, coincident, find_pairs, stamp
+from ketmap_core import CoincidentAtomsWarning, as_batch, coincident, stamp
 from ketmap_core.errors import coincident_message
-from ketmap_core.pairs import NEAR
 from ketmap_density.basis import Basis
 from ketmap_density.hypers import complete
 from ketmap_density.selection import Selection, check_gradients
@@ -125,7 +124,7 @@ class LodeSphericalExpansion:
         gradients = check_gradients(gradients)
         selection = Selection(selected_keys, selected_samples, selected_properties, key_names(self.expansion), ("n",))
         batch = as_batch(systems)
-        if found := coincident(batch, find_pairs(batch, NEAR)):
+        if found := coincident(batch):
             warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=2)
         centers = Centers.of(batch, selection.wanted("neighbor_type"), selection.atoms(batch))
         assembly = FieldAssembly(self.expansion, batch, centers, selection)

@@ -39,6 +39,11 @@ def backend() -> str:
     return f"reference: {_obstacle}" if _obstacle else f"native ({torch.ops.ketmap.instruction_set()})"
 
 
+def built() -> bool:
+    """Whether there are native kernels."""
+    return not _obstacle
+
+
 def native(tensor: torch.Tensor) -> bool:
     """Whether the native kernels serve this tensor."""
-    return not _obstacle and tensor.device.type == "cpu"
+    return built() and tensor.device.type == "cpu"

@@ -3,7 +3,7 @@
 import torch
 
 from . import reference
-from .library import backend
+from .library import built
 
 
 def half_pairs(positions, cells, pbc, systems, cutoff: float):
@@ -42,14 +42,14 @@ def neighbors(
 
 def _anywhere(name: str, positions, cells, *rest):
     """Searches on the CPU, wherever the atoms are."""
-    if not backend().startswith("native"):
+    if not built():
         return getattr(reference, name)(positions.detach(), cells.detach(), *rest)
-    device = positions.device
-    here = [a.cpu().contiguous() if isinstance(a, torch.Tensor) else a for a in rest]
-    positions = positions.detach().cpu().contiguous()
-    cells = cells.detach().to("cpu", positions.dtype).contiguous()
-    found = getattr(torch.ops.ketmap, name)(positions, cells, *here)
-    return found if device.type == "cpu" else tuple(part.to(device) for part in found)
+    search, positions, cells = getattr(torch.ops.ketmap, name), positions.detach(), cells.detach()
+    cells = cells.to(positions.dtype)
+    if positions.device.type == "cpu":
+        return search(*(a.contiguous() if isinstance(a, torch.Tensor) else a for a in (positions, cells, *rest)))
+    here = (a.cpu().contiguous() if isinstance(a, torch.Tensor) else a for a in (positions, cells, *rest))
+    return tuple(part.to(positions.device) for part in search(*here))
 
 
 def _half_shapes(positions, cells, pbc, systems, cutoff):

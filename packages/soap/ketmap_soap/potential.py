@@ -39,7 +39,7 @@ class Potential:
         :raises UnknownTypesError: for atoms of types that the weights do not know.
         """
         check_types(batch, self.types)
-        return self.expansion.environments(batch, types=self.types, skin=skin)
+        return self.expansion.environments(batch, types=self.types, skin=skin, reverse=True)
 
     def __call__(self, batch: Batch, environments: Environments, diagonal: bool = False) -> Energies:
         """Energies and their derivatives at the positions and cells of ``batch``, which may have moved since
