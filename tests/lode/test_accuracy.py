@@ -1,13 +1,9 @@
 """Crystals to a stated accuracy: real and reciprocal space share the work."""
 
-import dataclasses
-
 import ase.build
 import numpy as np
 import pytest
-from ketmap_core import as_batch
-from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
-from ketmap_lode import expansion as module
+from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw, roads
 from ketmap_testing import check_calculator, default_systems
 
 
@@ -22,7 +18,7 @@ def salt():
 @pytest.mark.parametrize("exponent", [1, 6])
 def test_accuracy(lode, salt, exponent, ratio, monkeypatch):
     """RMS error relative to the RMS of the coefficients of each l, against the converged direct sum."""
-    monkeypatch.setattr(module, "RATIOS", (ratio,))
+    monkeypatch.setattr(roads, "RATIOS", (ratio,))
     exact = lode(exponent, k_cutoff=7.0).compute(salt)
     for accuracy in (1e-3, 1e-5):
         found = lode(exponent, accuracy=accuracy).compute(salt)
@@ -35,32 +31,11 @@ def test_accuracy(lode, salt, exponent, ratio, monkeypatch):
 @pytest.mark.parametrize("law", ["rotation", "supercell", "positions_gradient", "strain_gradient", "autograd"])
 def test_laws(lode, law, monkeypatch):
     """The shared sum keeps symmetries, and its gradients are its own derivatives."""
-    monkeypatch.setattr(module, "RATIOS", (2.0,))
+    monkeypatch.setattr(roads, "RATIOS", (2.0,))
     field = lode([1, 5], max_angular=2, max_radial=1, accuracy=1e-4)
     crystals = [atoms for atoms in default_systems() if atoms.pbc.all()]
     tolerance = 1e-4 if law == "supercell" else 1e-6
     assert law in check_calculator(field, systems=crystals, laws=[law], rtol=tolerance).deviations
-
-
-def test_choice(lode, salt):
-    """Small cells are summed over waves alone, large ones are shared, whatever their volume; p = 0 has no tail."""
-    field = lode(accuracy=8e-4)
-    primitive, dozens, hundreds, thousands = (
-        module.Sites.of(*_first(atoms))
-        for atoms in (ase.build.bulk("NaCl", "rocksalt", 5.6), salt * (1, 2, 2), salt * (2, 4, 4), salt * (3, 6, 6))
-    )
-    assert field.expansion._wider(primitive) is None
-    assert field.expansion._wider(dozens) is None
-    assert 1.0 < field.expansion._wider(hundreds) <= field.expansion._wider(thousands)
-    assert lode(0, accuracy=8e-4).expansion._wider(thousands) is None
-    swollen = dataclasses.replace(hundreds, cell=1.5 * hundreds.cell, positions=1.5 * hundreds.positions)
-    assert field.expansion._wider(swollen) == field.expansion._wider(hundreds)
-
-
-def _first(atoms):
-    batch = as_batch(atoms)
-    centers = module.Centers.of(batch, None, None)
-    return batch, 0, centers.channel, centers.centers.long(), len(centers.types)
 
 
 def test_bad_accuracy():

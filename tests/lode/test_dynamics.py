@@ -9,7 +9,7 @@ import pytest
 import torch
 from ketmap_ase import NPT, NVE, Calculator, run_dynamics
 from ketmap_density.environments import environments
-from ketmap_lode import real
+from ketmap_lode import real, roads
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from salt import COULOMB, LENGTH, REPULSION, ions, learn, rattled
@@ -71,6 +71,7 @@ def test_energy_is_kept(salts):
 def test_pairs_are_found_once(salts, monkeypatch):
     """Within the skin the pairs of the field are those of the first step, whatever atoms and cell do."""
     searches = []
+    monkeypatch.setattr(roads, "RATIOS", (2.0,))
 
     def counted(batch, pairs, reach, *rest):
         searches.append(reach)

@@ -18,10 +18,16 @@ class FieldAssembly(Assembly):
     def __init__(self, expansion: FieldExpansion, batch: Batch, centers: Centers, selection: Selection):
         super().__init__(expansion, batch, centers, selection)
         self.names = key_names(expansion)
+        self.meshes = True  # may be used: where there are no explicit gradients
+
+    def tensor(self, keys: list[tuple[int, ...]], gradients: tuple[str, ...] = ()):
+        """The TensorMap with blocks for ``keys``, its gradients exactly those of its values."""
+        self.meshes = not gradients
+        return super().tensor(keys, gradients)
 
     def coefficients(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)]
         """What the values of the blocks are cut from."""
-        return self.expansion.coefficients(self.environments, self.batch)
+        return self.expansion.coefficients(self.environments, self.batch, self.meshes)
 
     def choose_keys(self) -> list[tuple[int, ...]]:
         """Keys in the order (center_type, neighbor_type, o3_lambda, exponent), or as selected."""
@@ -79,7 +85,7 @@ class FieldAssembly(Assembly):
         """System, places of its centres, its terms."""
         for system in torch.unique(self.environments.system).tolist():
             here = torch.nonzero(self.environments.system == system)[:, 0]
-            yield system, here, self.expansion.terms(self.batch, self.environments, [system])
+            yield system, here, self.expansion.terms(self.batch, self.environments, [system], self.meshes)
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         n_columns = self.expansion.n_exponents * (self.expansion.n_max + 1)

@@ -15,9 +15,11 @@ from ketmap_ops.reference.expansion import cutoff_function, radial
 
 from .density import FieldDensity, SmearedPowerLaw
 from .fourier import at_zero
-from .radial import atom_range, atom_table, basis_spline, basis_transform, plane_table, reach_of
+from .mesh import MeshTerm
+from .radial import atom_range, atom_table, basis_spline, basis_transform, nodes, plane_table, reach_of
 from .real import PairTerm, PlaneTerm, UniformTerm
 from .reciprocal import ReciprocalTerm, values_of
+from .roads import NEAR_SHARE, Road, Roads
 from .sites import Sites
 from .vectors import crystal_vectors, slab_vectors
 
@@ -25,16 +27,6 @@ from .vectors import crystal_vectors, slab_vectors
 INTEGRAL_ACCURACY = 1e-12
 #: atoms of systems whose waves are summed in one call
 TOGETHER = 1024
-
-#: smearings, in multiples of the density's, at which the work can be shared between waves and pairs
-RATIOS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
-SHARE = 0.03  # of the accuracy: what each of the errors may be
-FADE = 0.1  # the last tenth of the waves fades out
-
-#: What roads are expected to cost, in units of about 10 ns. Between values alone and values with forces.
-PAIR = 16  # to find and to expand a pair
-WAVE = 3  # a wave around one atom, and as much again as there are channels
-VOLUME = 20.0  # Å³ of an atom, whatever the cell: a road that changed with it would let energies jump
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +95,8 @@ class FieldExpansion:
         if accuracy is not None and not accuracy < 0.1:
             raise ValueError(f"accuracy must be less than 0.1, got {accuracy:g}")
         if accuracy is not None:
-            self.k_cutoff = math.sqrt(-2 * math.log(SHARE * self.accuracy)) / self.density.smearing
+            self.roads = Roads(self.density, self.basis, self.accuracy)
+            self.k_cutoff = self.roads.factor / self.density.smearing
         self._tables = {}
 
     @property
@@ -134,8 +127,8 @@ class FieldExpansion:
             "k_cutoff": self.given_k_cutoff,
         } | ({} if self.accuracy is None else {"accuracy": self.accuracy})
 
-    def coefficients(self, centers: Centers, batch: Batch) -> torch.Tensor:
-        """c of every centre and channel, differentiable in positions and cells.
+    def coefficients(self, centers: Centers, batch: Batch, meshes: bool = True) -> torch.Tensor:
+        """c of every centre and channel, differentiable in positions and cells; ``meshes``: as in :meth:`terms`.
 
         # -> [centre, channel, lm, (exponent, n)]
         """
@@ -145,7 +138,7 @@ class FieldExpansion:
             return batch.positions.new_zeros(0, len(centers.types), (self.l_max + 1) ** 2, n_columns)
         found = []
         for run in _runs(groups, batch.starts.diff().tolist()):
-            terms = [self.terms(batch, centers, systems) for systems in run]
+            terms = [self.terms(batch, centers, systems, meshes) for systems in run]
             values = iter(values_of([term for group in terms for term in group]))
             found += [functools.reduce(torch.add, itertools.islice(values, len(group))) for group in terms]
         if len(found) == 1:
@@ -163,8 +156,11 @@ class FieldExpansion:
         isolated = [system for system in used if not periodic[system]]
         return [*([isolated] if isolated else []), *([system] for system in used if periodic[system])]
 
-    def terms(self, batch: Batch, centers: Centers, systems: list[int]) -> list:
-        """What adds up to the field of one group of systems; centres in the order of ``centers``."""
+    def terms(self, batch: Batch, centers: Centers, systems: list[int], meshes: bool = True) -> list:
+        """What adds up to the field of one group of systems; centres in the order of ``centers``.
+
+        Without ``meshes`` all terms have explicit derivatives.
+        """
         if len(systems) > 1 or not batch.pbc[systems[0]].any():
             return [self._isolated(batch, centers, systems)]
         (system,) = systems
@@ -177,8 +173,10 @@ class FieldExpansion:
             )
         if not all(sites.pbc):
             return self._slab(sites)
-        wider = self._wider(sites)
-        return self._crystal(sites) if wider is None else self._split(batch, centers, system, sites, wider)
+        if self.accuracy is None:
+            return self._crystal(sites)
+        road = self.roads.choose(len(sites.positions), sites.n_channels, meshes)
+        return self._shared(batch, centers, system, sites, road)
 
     def _isolated(self, batch: Batch, centers: Centers, systems: list[int]) -> PairTerm:
         """All pairs of each system, in real space: exact."""
@@ -191,56 +189,39 @@ class FieldExpansion:
         return PairTerm.of(part, pairs, centers.types, chosen, table, spacing, distance, 0.0)
 
     def _crystal(self, sites: Sites) -> list:
+        """Over waves below the cutoff."""
         table, spacing = self._like(sites.positions, "basis", self.k_cutoff)
-        waves = crystal_vectors(sites, self.k_cutoff)
-        density = self.density
-        fade = (self.k_cutoff, 0.0 if self.accuracy is None else FADE * self.k_cutoff)
-        terms = [ReciprocalTerm(sites, waves, table, spacing, density.exponents, density.smearing, fade)]
+        waves, density = crystal_vectors(sites, self.k_cutoff), self.density
+        smearings = (density.smearing,) * self.n_exponents
+        terms = [ReciprocalTerm(sites, waves, table, spacing, density.exponents, smearings, (self.k_cutoff, 0.0))]
         if any(self._mean_field):
             terms.append(UniformTerm(sites, sites.positions.new_tensor(self._mean_field), (self.l_max + 1) ** 2))
         return terms
 
-    def _wider(self, sites: Sites) -> float | None:
-        """The smearing at which real and reciprocal space share the work best; None: all in reciprocal space.
-
-        By counts of waves and pairs in a cell of usual density: the number of atoms chooses, not the cell.
-        """
-        smearing, factor = self.density.smearing, self.k_cutoff * self.density.smearing
-        if self.accuracy is None or 0 in self.density.exponents:
-            return None
-        volume = VOLUME * len(sites.positions)
-        size = max(self.basis.radial_basis(l).radius for l in self.basis.angular_channels())
-
-        def cost(ratio: float) -> float:  # around each atom
-            end = factor / (ratio * smearing) / (1 - FADE if ratio > 1 else 1)
-            waves = (WAVE + sites.n_channels) * volume * end**3 / (12 * math.pi**2)
-            reach = 0.94 * factor * math.hypot(0.6 * size, ratio * smearing)  # of atom_range, which is dear to find
-            return waves + (PAIR / VOLUME * 4 / 3 * math.pi * reach**3 if ratio > 1 else 0.0)
-
-        best = min(RATIOS, key=cost)
-        return None if best == 1 else best * smearing
-
-    def _split(self, batch: Batch, centers: Centers, system: int, sites: Sites, wider: float) -> list:
+    def _shared(self, batch: Batch, centers: Centers, system: int, sites: Sites, road: Road) -> list:
         """Ewald's way: the field of a wider smearing over few waves, what it lacks over few pairs.
 
         Both fade out smoothly, so that energies do not jump when atoms move or the cell changes.
         """
-        density = self.density
-        end = self.k_cutoff * density.smearing / wider / (1 - FADE)
-        table, spacing = self._like(sites.positions, "basis", end)
-        waves = crystal_vectors(sites, end)
-        fade = (end, FADE * end)
-        cutoff = atom_range(self.basis, density.exponents, density.smearing, wider, SHARE * self.accuracy)
-        part, chosen = _select(batch, [system], centers)
-        near, step = self._like(sites.positions, "near", cutoff, wider)
-        fading = 0.1 * cutoff
-        # k = 0: what the pairs bring of it, tails cut off, makes room for the mean that there has to be
-        strength = near.new_tensor(self._mean_field) - _mean(near, step, cutoff, fading)
-        return [
-            ReciprocalTerm(sites, waves, table, spacing, density.exponents, wider, fade),
-            PairTerm.within(part, centers.types, chosen, near, step, cutoff, fading),
-            UniformTerm(sites, strength, (self.l_max + 1) ** 2),
-        ]
+        exponents, smearing, terms = self.density.exponents, self.density.smearing, []
+        if road.waves:
+            table, spacing = self._like(sites.positions, "basis", road.end)
+            how = table, spacing, exponents, road.smearings, road.fade
+            direct = road.mesh is None
+            waves = crystal_vectors(sites, road.end) if direct else road.mesh
+            terms.append((ReciprocalTerm if direct else MeshTerm)(sites, waves, *how))
+        strength = sites.positions.new_tensor(self._mean_field)
+        if road.pairs:
+            cutoff = atom_range(self.basis, exponents, smearing, road.smearings, NEAR_SHARE * self.accuracy)
+            part, chosen = _select(batch, [system], centers)
+            near, step = self._like(sites.positions, "atom", cutoff, road.smearings)
+            fading = 0.1 * cutoff
+            # k = 0: what the pairs bring of it, tails cut off, makes room for the mean that there has to be
+            strength = strength - _mean(near, step, cutoff, fading)
+            terms.append(PairTerm.within(part, centers.types, chosen, near, step, cutoff, fading))
+        if strength.any():
+            terms.append(UniformTerm(sites, strength, (self.l_max + 1) ** 2))
+        return terms
 
     def _slab(self, sites: Sites) -> list:
         density = self.density
@@ -252,7 +233,7 @@ class FieldExpansion:
         distance = 8.0 * 2 ** math.ceil(math.log2(max(thickness, 8.0) / 8.0) + 1e-9)
         plane, step = self._like(sites.positions, "plane", distance)
         return [
-            ReciprocalTerm(sites, waves, table, spacing, density.exponents, density.smearing),
+            ReciprocalTerm(sites, waves, table, spacing, density.exponents, (density.smearing,) * self.n_exponents),
             PlaneTerm(sites, plane, step),
         ]
 
@@ -266,7 +247,7 @@ class FieldExpansion:
         return (math.sqrt(4 * math.pi) * np.array(hats)[:, None] * f).flatten().tolist()
 
     def _like(
-        self, values: torch.Tensor, what: str, length: float, wider: float | None = None
+        self, values: torch.Tensor, what: str, length: float, wider: tuple[float, ...] | None = None
     ) -> tuple[torch.Tensor, float]:
         """A table in the dtype and on the device of ``values``, and its spacing; each is made once."""
         kind = (what, length, wider, values.device, values.dtype)
@@ -274,7 +255,8 @@ class FieldExpansion:
             density = self.density
             if what == "basis":
                 spline = basis_spline(self.basis, length)
-            elif what in ("atom", "near"):
+            elif what == "atom":
+                wider = wider or (math.inf,) * self.n_exponents
                 spline = atom_table(self.basis, density.exponents, density.smearing, wider, length)
             else:
                 spline = plane_table(self.basis, density.exponents, density.smearing, length)
@@ -297,16 +279,9 @@ def _runs(groups: list[list[int]], sizes: list[int]) -> Iterator[list[list[int]]
 
 def _mean(table: torch.Tensor, spacing: float, cutoff: float, width: float) -> torch.Tensor:  # -> [(exponent, n)]
     """∫ f_c(r) R_n0(r) Y_00 d³r: what pairs bring to the mean."""
-    x, weights = (torch.from_numpy(a).to(table) for a in _nodes())
-    r, weights = 0.5 * cutoff * (x + 1), 0.5 * cutoff * weights
+    r, weights = (torch.from_numpy(a).to(table) for a in nodes(0.0, cutoff, 400))
     shell = math.sqrt(4 * math.pi) * weights * r**2 * cutoff_function(r, cutoff, width)
     return shell @ radial(r, table, spacing)[:, 0]
-
-
-@functools.cache
-def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    """Of Gauss and Legendre on [−1, 1]; finding them costs more than a small crystal."""
-    return np.polynomial.legendre.leggauss(400)
 
 
 def _diameter(positions: torch.Tensor) -> float:

@@ -57,7 +57,9 @@ def upper_gamma(twice: int, x: torch.Tensor) -> torch.Tensor:
 
 
 def transform(k: torch.Tensor, exponent: int, smearing: float) -> torch.Tensor:
-    """v̂_p(k) for ``k`` > 0 (1/Å), of the shape of ``k``."""
+    """v̂_p(k) for ``k`` > 0 (1/Å), of the shape of ``k``; of an infinite smearing nothing remains."""
+    if math.isinf(smearing):
+        return torch.zeros_like(k)
     x = 0.5 * (k * smearing) ** 2
     if exponent == 0:
         return (4 * math.pi * smearing**2) ** 0.75 * torch.exp(-x)

@@ -61,8 +61,14 @@ def _bessel(l_max: int, z: np.ndarray) -> np.ndarray:  # -> [l, ...]
     return values
 
 
-def _nodes(lower: float, upper: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    x, weights = scipy.special.roots_legendre(count)
+@functools.cache
+def _roots(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return scipy.special.roots_legendre(count)
+
+
+def nodes(lower: float, upper: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of Gauss and Legendre."""
+    x, weights = _roots(count)
     return lower + 0.5 * (upper - lower) * (x + 1), 0.5 * (upper - lower) * weights
 
 
@@ -74,7 +80,7 @@ def basis_transform(k: np.ndarray, basis: Basis, derivative: int = 0) -> np.ndar
         radial = basis.radial_basis(l)
         count = 64 + math.ceil(radial.reach * max(6 / radial.scale, largest))
         if (radial.reach, count) not in bessel:
-            s, weights = _nodes(0.0, radial.reach, count)
+            s, weights = nodes(0.0, radial.reach, count)
             bessel[radial.reach, count] = s, weights, spherical_bessel(len(basis.sizes) - 1, k[:, None] * s, derivative)
         s, weights, j = bessel[radial.reach, count]
         functions = radial.functions(s) * (weights * s ** (2 + derivative))[:, None]  # -> [node, n]
@@ -96,7 +102,7 @@ class AtomField:
     def __call__(self, r: np.ndarray, derivative: int = 0) -> np.ndarray:  # -> [r, l, n]
         """R_nl, or a derivative; where the transform has terms k^m ln k at 0, k ~ t³ makes them smooth."""
         reach = np.max(r, initial=0.0) + reach_of(self.basis)
-        t, weights = _nodes(0.0, 1.0, 96 + math.ceil(0.8 * self.largest * reach))
+        t, weights = nodes(0.0, 1.0, 96 + math.ceil(0.8 * self.largest * reach))
         k, weights = self.largest * t**3, weights * 3 * self.largest * t**2
         f = (
             basis_transform(k, self.basis) * (weights * k ** (2 + derivative) * self.hat(k))[:, None, None]
@@ -148,9 +154,9 @@ class PlaneField:
         self.shape = (len(basis.sizes), max(basis.sizes))
 
     def _axis(self, l: int, radial: RadialBasis) -> tuple[np.ndarray, np.ndarray]:  # -> t and B_nl(t) dt, [t], [t, n]
-        tau, weights = _nodes(0.0, 1.0, 64 + math.ceil(8 * radial.reach / min(radial.scale, self.smearing)))
+        tau, weights = nodes(0.0, 1.0, 64 + math.ceil(8 * radial.reach / min(radial.scale, self.smearing)))
         t = radial.reach * tau**3
-        y, y_weights = _nodes(0.0, 1.0, 64 + math.ceil(8 * radial.reach / radial.scale))
+        y, y_weights = nodes(0.0, 1.0, 64 + math.ceil(8 * radial.reach / radial.scale))
         s = t[:, None] + (radial.reach - t[:, None]) * y**3  # -> [t, s]
         weighted = (
             s * (radial.reach - t[:, None]) * 3 * y**2 * y_weights * scipy.special.eval_legendre(l, t[:, None] / s)
@@ -175,13 +181,12 @@ def basis_spline(basis: Basis, k_cutoff: float) -> Spline:
 
 
 @functools.lru_cache(maxsize=64)
-def atom_spline(basis: Basis, exponent: int, smearing: float, wider: float | None) -> tuple[AtomField, Spline]:
-    """The field of one atom (less that of one with a ``wider`` smearing), and its table where it is richest."""
+def atom_spline(basis: Basis, exponent: int, smearing: float, wider: float) -> tuple[AtomField, Spline]:
+    """The field of one atom less that of one with a ``wider`` smearing, and its table where it is richest."""
 
     def hat(k):
         k = torch.from_numpy(k)
-        v = transform(k, exponent, smearing)
-        return (v if wider is None else v - transform(k, exponent, wider)).numpy()
+        return (transform(k, exponent, smearing) - transform(k, exponent, wider)).numpy()
 
     field = AtomField(basis, hat, smearing)
     return field, fit_spline(field, min(reach_of(basis), 10.0) + 4 * smearing, ACCURACY)
@@ -189,10 +194,11 @@ def atom_spline(basis: Basis, exponent: int, smearing: float, wider: float | Non
 
 @functools.lru_cache(maxsize=64)
 def atom_table(
-    basis: Basis, exponents: tuple[int, ...], smearing: float, wider: float | None, distance: float
+    basis: Basis, exponents: tuple[int, ...], smearing: float, wider: tuple[float, ...], distance: float
 ) -> Spline:
-    """Tables of all exponents side by side, [row, l, (exponent, n)], up to ``distance``."""
-    found = [atom_spline(basis, p, smearing, wider) for p in exponents]
+    """Tables of all exponents (less the fields of ``wider`` smearings) side by side, [row, l, (exponent, n)], up to
+    ``distance``."""
+    found = [atom_spline(basis, p, smearing, w) for p, w in zip(exponents, wider)]
     spacing = min(spline.spacing for _, spline in found)
     tables = [extend_spline(field, spacing, distance).table for field, _ in found]
     return Spline(np.ascontiguousarray(np.concatenate(tables, axis=2)), spacing)
@@ -215,12 +221,14 @@ def plane_table(basis: Basis, exponents: tuple[int, ...], smearing: float, dista
 
 
 @functools.lru_cache(maxsize=64)
-def atom_range(basis: Basis, exponents: tuple[int, ...], smearing: float, wider: float, accuracy: float) -> float:
+def atom_range(
+    basis: Basis, exponents: tuple[int, ...], smearing: float, wider: tuple[float, ...], accuracy: float
+) -> float:
     """Å, beyond which the field of an atom less the wider one is below ``accuracy`` of its largest, for every l."""
-    r = np.arange(0.0, reach_of(basis) + TAIL * wider, 0.1)
     last = 0.0
-    for exponent in exponents:
-        field, _ = atom_spline(basis, exponent, smearing, wider)
+    for exponent, other in zip(exponents, wider):
+        r = np.arange(0.0, reach_of(basis) + TAIL * (smearing if math.isinf(other) else other), 0.1)
+        field, _ = atom_spline(basis, exponent, smearing, other)
         size = np.abs(field(r)).max(axis=2)  # -> [r, l]
         last = max(last, r[(size > accuracy * size.max(axis=0)).any(axis=1)][-1])
     return float(last) + 0.1

@@ -28,11 +28,11 @@ class ReciprocalTerm:
         table: torch.Tensor,  # of f_nl with the sign that i^l leaves before cos and sin, [row, l, n]
         spacing: float,
         exponents: tuple[int, ...],
-        smearing: float,
+        smearings: tuple[float, ...],  # of each exponent's field; infinite: it is zero
         fade: tuple[float, float] = (math.inf, 0.0),  # 1/Å: where waves have faded out, and over which range
     ):
         self.sites, self.waves, self.table, self.spacing = sites, waves, table, spacing
-        self.exponents, self.smearing, self.fade = exponents, smearing, fade
+        self.exponents, self.smearings, self.fade = exponents, smearings, fade
         self.n_lm = table.shape[1] ** 2
 
     @functools.cached_property
@@ -46,7 +46,7 @@ class ReciprocalTerm:
 
     def scales(self, length: torch.Tensor) -> torch.Tensor:  # -> [k, exponent]
         """4π v̂(k) times the weights of the waves, whose ``length`` this is."""
-        hats = torch.stack([transform(length, p, self.smearing) for p in self.exponents], dim=1)
+        hats = torch.stack([transform(length, *field) for field in zip(self.exponents, self.smearings)], dim=1)
         return hats * (4 * math.pi * self.waves.weights[:, None])
 
     @staticmethod
