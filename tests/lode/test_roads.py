@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from ketmap_core import as_batch
-from ketmap_lode import LodeSphericalExpansion, roads
+from ketmap_lode import LodeSphericalExpansion, expansion, roads
 from ketmap_lode.expansion import Centers
 from ketmap_lode.mesh import MeshTerm
+from ketmap_lode.real import PairParts
 from ketmap_testing import check_calculator, default_systems
 
 
@@ -59,9 +60,9 @@ def test_mesh_is_as_accurate_as_asked_for(lode, make, ratio, meshes, monkeypatch
     centers = Centers.of(batch, None, None)
     exact = lode(exponents, k_cutoff=7.0).expansion.coefficients(centers, batch)
     for accuracy in (1e-2, 1e-3, 1e-5):
-        expansion = lode(exponents, accuracy=accuracy).expansion
-        assert isinstance(expansion.terms(batch, centers, [0])[0], MeshTerm)
-        found = errors(expansion.coefficients(centers, batch), exact, exponents)
+        field = lode(exponents, accuracy=accuracy).expansion
+        assert isinstance(field.terms(batch, centers, [0])[0], MeshTerm)
+        found = errors(field.coefficients(centers, batch), exact, exponents)
         assert (found < accuracy).all(), (accuracy, found)
 
 
@@ -71,17 +72,17 @@ def test_gaussians_need_pairs_alone(lode, monkeypatch):
     batch = as_batch(salt())
     centers = Centers.of(batch, None, None)
     for exponents in ([0], [0, 1, 6]):
-        expansion = lode(exponents, accuracy=1e-4).expansion
-        road = expansion.roads.choose(batch.n_atoms, 2)
+        field = lode(exponents, accuracy=1e-4).expansion
+        road = field.roads.choose(batch.n_atoms, 2)
         assert road.pairs and road.waves == (len(exponents) > 1) and np.isinf(road.smearings[0])
         exact = lode(exponents, k_cutoff=7.0).expansion.coefficients(centers, batch)
-        assert (errors(expansion.coefficients(centers, batch), exact, exponents) < 1e-4).all()
+        assert (errors(field.coefficients(centers, batch), exact, exponents) < 1e-4).all()
 
 
-def energy(expansion, centers, batch, positions, cells):
+def energy(field, centers, batch, positions, cells):
     """Some smooth function of the coefficients."""
     moved = dataclasses.replace(batch, positions=positions, cells=cells)
-    c = expansion.coefficients(centers, moved)
+    c = field.coefficients(centers, moved)
     weights = torch.randn(c.shape, generator=torch.Generator().manual_seed(0), dtype=c.dtype)
     return (weights * c).sum() + (c**2).sum()
 
@@ -91,10 +92,10 @@ def test_forces_are_derivatives_of_the_mesh_energy(lode, meshes, monkeypatch):
     monkeypatch.setattr(roads, "RATIOS", (2.0,))
     batch = as_batch(disordered())
     centers = Centers.of(batch, None, None)
-    expansion = lode([1, 4], max_angular=2, max_radial=1, accuracy=1e-2).expansion
-    assert isinstance(expansion.terms(batch, centers, [0])[0], MeshTerm)
+    field = lode([1, 4], max_angular=2, max_radial=1, accuracy=1e-2).expansion
+    assert isinstance(field.terms(batch, centers, [0])[0], MeshTerm)
     positions, cells = batch.positions.clone().requires_grad_(), batch.cells.clone().requires_grad_()
-    value = energy(expansion, centers, batch, positions, cells)
+    value = energy(field, centers, batch, positions, cells)
     slopes = torch.autograd.grad(value, (positions, cells))
     rng, step = torch.Generator().manual_seed(1), 1e-4
     for which, slope in enumerate(slopes):
@@ -103,7 +104,7 @@ def test_forces_are_derivatives_of_the_mesh_energy(lode, meshes, monkeypatch):
         for factor in (-2, -1, 1, 2):
             given = [positions.detach(), cells.detach()]
             given[which] = given[which] + factor * step * along
-            around.append(float(energy(expansion, centers, batch, *given)))
+            around.append(float(energy(field, centers, batch, *given)))
         numeric = (around[0] - 8 * around[1] + 8 * around[2] - around[3]) / (12 * step)
         assert float((slope * along).sum()) == pytest.approx(numeric, rel=1e-8)
     # a mesh is no homogeneous medium: forces sum to zero to the accuracy
@@ -124,13 +125,32 @@ def test_second_derivatives(lode, meshes, monkeypatch):
     monkeypatch.setattr(roads, "RATIOS", (2.0,))
     batch = as_batch(ase.build.bulk("NaCl", "rocksalt", 5.6))
     centers = Centers.of(batch, None, None)
-    expansion = lode([1, 4], max_angular=1, max_radial=0, accuracy=1e-2).expansion
+    field = lode([1, 4], max_angular=1, max_radial=0, accuracy=1e-2).expansion
 
     def value(positions, cells):
-        return energy(expansion, centers, batch, positions, cells)
+        return energy(field, centers, batch, positions, cells)
 
     inputs = [x.clone().requires_grad_() for x in (batch.positions + 0.1, batch.cells)]
     assert torch.autograd.gradgradcheck(value, inputs, fast_mode=True)
+
+
+def test_pairs_part_by_part(lode, monkeypatch):
+    """The same numbers, and derivatives, if not all pairs are in memory."""
+    monkeypatch.setattr(roads, "RATIOS", (2.0,))
+    batch = as_batch(salt())
+    centers = Centers.of(batch, None, torch.arange(batch.n_atoms) % 5 != 1)
+    found = []
+    for longest, part in ((1 << 22, 1 << 21), (1000, 900)):
+        monkeypatch.setattr(expansion, "LONGEST_LIST", longest)
+        monkeypatch.setattr(expansion, "PART", part)
+        field = lode([1, 4], max_angular=2, max_radial=1, accuracy=1e-3).expansion
+        inputs = [x.clone().requires_grad_() for x in (batch.positions, batch.cells)]
+        value = energy(field, centers, batch, *inputs)
+        found.append([value, *torch.autograd.grad(value, inputs)])
+        parts = [term.at_once for term in field.terms(batch, centers, [0]) if isinstance(term, PairParts)]
+        assert len(parts) == (longest == 1000) and all(n < 5 for n in parts)
+    for one, other in zip(*found):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_explicit_gradients_are_of_the_direct_sum(lode, request, monkeypatch):

@@ -17,7 +17,7 @@ from .density import FieldDensity, SmearedPowerLaw
 from .fourier import at_zero
 from .mesh import MeshTerm
 from .radial import atom_range, atom_table, basis_spline, basis_transform, nodes, plane_table, reach_of
-from .real import PairTerm, PlaneTerm, UniformTerm
+from .real import PairParts, PairTerm, PlaneTerm, UniformTerm
 from .reciprocal import ReciprocalTerm, values_of
 from .roads import NEAR_SHARE, Road, Roads
 from .sites import Sites
@@ -27,6 +27,9 @@ from .vectors import crystal_vectors, slab_vectors
 INTEGRAL_ACCURACY = 1e-12
 #: atoms of systems whose waves are summed in one call
 TOGETHER = 1024
+
+LONGEST_LIST = 1 << 22  # pairs that are kept in memory
+PART = 1 << 21  # of longer lists, what is there at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +179,7 @@ class FieldExpansion:
         if self.accuracy is None:
             return self._crystal(sites)
         road = self.roads.choose(len(sites.positions), sites.n_channels, meshes)
-        return self._shared(batch, centers, system, sites, road)
+        return self._shared(batch, centers, system, sites, road, meshes)
 
     def _isolated(self, batch: Batch, centers: Centers, systems: list[int]) -> PairTerm:
         """All pairs of each system, in real space: exact."""
@@ -198,10 +201,11 @@ class FieldExpansion:
             terms.append(UniformTerm(sites, sites.positions.new_tensor(self._mean_field), (self.l_max + 1) ** 2))
         return terms
 
-    def _shared(self, batch: Batch, centers: Centers, system: int, sites: Sites, road: Road) -> list:
+    def _shared(self, batch: Batch, centers: Centers, system: int, sites: Sites, road: Road, meshes: bool) -> list:
         """Ewald's way: the field of a wider smearing over few waves, what it lacks over few pairs.
 
-        Both fade out smoothly, so that energies do not jump when atoms move or the cell changes.
+        Both fade out smoothly, so that energies do not jump when atoms move or the cell changes. Without ``meshes`` all
+        terms have explicit derivatives.
         """
         exponents, smearing, terms = self.density.exponents, self.density.smearing, []
         if road.waves:
@@ -218,7 +222,10 @@ class FieldExpansion:
             fading = 0.1 * cutoff
             # k = 0: what the pairs bring of it, tails cut off, makes room for the mean that there has to be
             strength = strength - _mean(near, step, cutoff, fading)
-            terms.append(PairTerm.within(part, centers.types, chosen, near, step, cutoff, fading))
+            given = part, centers.types, chosen, near, step, cutoff, fading
+            around = len(sites.positions) * 4 / 3 * math.pi * cutoff**3 / float(sites.volume.detach())
+            many = meshes and around * len(sites.centers) > LONGEST_LIST
+            terms.append(PairParts(*given, max(1, int(PART / around))) if many else PairTerm.within(*given))
         if strength.any():
             terms.append(UniformTerm(sites, strength, (self.l_max + 1) ** 2))
         return terms

@@ -11,6 +11,7 @@ from ketmap_ops.outer import expand_outer
 from ketmap_ops.reference.expansion import radial
 from sphericart.torch import SphericalHarmonics
 
+from .recompute import in_part
 from .sites import Sites
 from .vectors import plane_normal
 
@@ -77,6 +78,33 @@ class PairTerm:
         """Derivatives by ε, detached."""
         found, vectors = self.environments, self.environments.vectors.detach()
         return expand_outer(vectors, vectors, found.starts, found.own, self.table, *self._numbers)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairParts:
+    """As :class:`PairTerm` of one system, whose pairs are found around some centres at a time: they need not all be in
+    memory, also on the way back."""
+
+    batch: Batch
+    types: tuple[int, ...]
+    centers: torch.Tensor  # bool [atom]
+    table: torch.Tensor  # [row, l, (exponent, n)]
+    spacing: float
+    cutoff: float
+    width: float
+    at_once: int  # centres
+
+    def values(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)], centres by (type, system, atom)
+        """Coefficients, differentiable in positions and cells."""
+        atoms = torch.nonzero(self.centers)[:, 0]
+        atoms = atoms[torch.argsort(self.batch.types[atoms], stable=True)]
+        parts = atoms.split(self.at_once)
+        return torch.cat([in_part(self._around, self.batch.positions, self.batch.cells, part) for part in parts])
+
+    def _around(self, positions: torch.Tensor, cells: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
+        batch = dataclasses.replace(self.batch, positions=positions, cells=cells, memory=None)
+        centers = torch.zeros_like(self.centers).index_fill(0, atoms, True)
+        return PairTerm.within(batch, self.types, centers, self.table, self.spacing, self.cutoff, self.width).values()
 
 
 @dataclasses.dataclass(frozen=True)

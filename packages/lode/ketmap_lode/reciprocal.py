@@ -57,7 +57,7 @@ class ReciprocalTerm:
     @property
     def kind(self) -> tuple:
         """Terms of one kind differ in nothing but their systems."""
-        return id(self.table), self.exponents, self.smearing, self.fade
+        return id(self.table), self.exponents, self.smearings, self.fade
 
     def values(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)]
         """Coefficients, differentiable in positions and cell."""
