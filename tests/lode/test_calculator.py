@@ -3,6 +3,7 @@
 import ase
 import ase.build
 import featomic
+import ketmap_ops
 import numpy as np
 import pytest
 import torch
@@ -167,3 +168,15 @@ def test_systems_that_are_summed_together_are_as_if_alone(lode, crystals, slab, 
                 np.testing.assert_array_equal(found.samples.values[rows, 1], block.samples.values[:, 1])
                 scale = np.abs(block.values).max()
                 np.testing.assert_allclose(found.values[rows], block.values, rtol=0, atol=1e-13 * scale)
+
+
+def test_degrees_that_no_block_has_are_not_computed(lode, crystals, monkeypatch):
+    degrees, field = [], ketmap_ops.wave_field
+    monkeypatch.setattr(ketmap_ops, "wave_field", lambda *a: degrees.append(a[4].shape[1]) or field(*a))
+    calculator = lode(5)
+    whole = calculator.compute(crystals)
+    some = calculator.compute(crystals, selected_keys=Labels(["o3_lambda"], np.array([[1], [0]], dtype=np.int32)))
+    assert degrees == [16, 4] and len(some) == len(whole) // 2
+    for key, block in some.items():
+        scale = np.abs(whole.block(key).values).max()
+        np.testing.assert_allclose(block.values, whole.block(key).values, rtol=0, atol=1e-13 * scale)

@@ -17,6 +17,7 @@ class FieldAssembly(Assembly):
 
     def __init__(self, expansion: FieldExpansion, batch: Batch, centers: Centers, selection: Selection):
         super().__init__(expansion, batch, centers, selection)
+        self.expansion = expansion.up_to(self.wanted.l_max)  # no more than blocks need
         self.names = key_names(expansion)
         self.meshes = True  # may be used: where there are no explicit gradients
 

@@ -1,5 +1,6 @@
 """The field expanded around every atom as dense arrays [centre, channel, lm, (exponent, n)], whatever is periodic."""
 
+import copy
 import dataclasses
 import functools
 import itertools
@@ -100,12 +101,15 @@ class FieldExpansion:
         if accuracy is not None:
             self.roads = Roads(self.density, self.basis, self.accuracy)
             self.k_cutoff = self.roads.factor / self.density.smearing
-        self._tables = {}
+        self.l_max = len(self.sizes) - 1  #: largest angular degree, inclusive
+        self._tables, self._parts = {}, {self.l_max: self}
 
-    @property
-    def l_max(self) -> int:
-        """Largest angular degree, inclusive."""
-        return len(self.sizes) - 1
+    def up_to(self, l_max: int) -> "FieldExpansion":
+        """The same field for degrees up to ``l_max`` alone."""
+        if l_max not in self._parts:
+            self._parts[l_max] = copy.copy(self)
+            self._parts[l_max].l_max = l_max
+        return self._parts[l_max]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -268,6 +272,10 @@ class FieldExpansion:
             else:
                 spline = plane_table(self.basis, density.exponents, density.smearing, length)
             self._tables[kind] = torch.from_numpy(spline.table).to(values, copy=True), spline.spacing
+        table, spacing = self._tables[kind]
+        if self.l_max + 1 < table.shape[1]:
+            kind = (*kind, self.l_max)
+            self._tables.setdefault(kind, (table[:, : self.l_max + 1].contiguous(), spacing))
         return self._tables[kind]
 
 
