@@ -1,5 +1,8 @@
 """Labels without products: the same as those of ``compute``, and as featomic's."""
 
+import subprocess
+import sys
+
 import featomic
 import ketmap_cg.assembly
 import ketmap_cg.fused
@@ -74,6 +77,22 @@ def test_same_labels_as_compute(molecules, products, name, selection):
     assert metatensor.equal_metadata(bare, whole) and len(bare.keys) > 0
     assert bare.info() == whole.info()
     assert calculator.compute(molecules, **options).block(0).values.strides[0] > 0  # the calculator is as it was
+
+
+@pytest.mark.slow
+def test_at_once():
+    """The first call does not wait for torch to import its compiler, as some of its functions of shapes do."""
+    code = """
+import sys, ase.build
+from ketmap_cg import EquivariantPowerSpectrum
+from ketmap_density import Cutoff, Gaussian, Gto, SphericalExpansion, TensorProduct
+basis = TensorProduct(max_angular=1, radial=Gto(max_radial=1))
+rho = SphericalExpansion(cutoff=Cutoff(3.0), density=Gaussian(0.4), basis=basis)
+EquivariantPowerSpectrum(rho, rho).compute_metadata(ase.build.molecule("CH3OH"), gradients=["positions", "strain"])
+EquivariantPowerSpectrum(rho).compute_metadata(ase.build.molecule("CH3OH"), neighbors_to_properties=True)
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_torch(molecules):

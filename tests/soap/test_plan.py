@@ -6,8 +6,17 @@ import ase
 import ase.build
 import numpy as np
 import pytest
+from ketmap_cg import EquivariantPowerSpectrum, EquivariantPowerSpectrumByPair, PowerSpectrum
 from ketmap_core import plan
-from ketmap_density import AlchemicalChannels, LaplacianEigenstate, SphericalExpansion, SphericalExpansionByPair
+from ketmap_density import (
+    AlchemicalChannels,
+    Gto,
+    LaplacianEigenstate,
+    SphericalExpansion,
+    SphericalExpansionByPair,
+    TensorProduct,
+)
+from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
 from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
 
 from ..labels import labels
@@ -15,6 +24,8 @@ from ..structures import torch_system
 
 SYSTEMS = [ase.build.molecule("CH3OH"), ase.Atoms("N"), ase.build.bulk("Si", "diamond", 5.4), ase.build.molecule("H2O")]
 CHANNELS = AlchemicalChannels([1, 6, 7, 8, 14], np.random.default_rng(0).normal(size=(5, 2)))
+FIELD = TensorProduct(max_angular=1, radial=Gto(max_radial=1, radius=2.0))
+PRODUCTS = (EquivariantPowerSpectrum, EquivariantPowerSpectrumByPair, PowerSpectrum)
 GRADIENTS = [None, ["positions"], ["strain", "cell", "positions"]]
 
 
@@ -22,6 +33,8 @@ NAMES = [
     *("SphericalExpansion", "SphericalExpansionByPair", "SoapRadialSpectrum", "SoapPowerSpectrum"),
     *("SphericalExpansion, channels", "SoapPowerSpectrum, channels"),
     *("SphericalExpansion, sizes", "SphericalExpansionByPair, sizes", "SoapPowerSpectrum, sizes"),
+    *("EquivariantPowerSpectrum", "EquivariantPowerSpectrum, two", "EquivariantPowerSpectrumByPair"),
+    *("PowerSpectrum", "PowerSpectrum, types", "LodeSphericalExpansion", "LodeSphericalExpansion, exponents"),
 ]
 
 
@@ -29,6 +42,21 @@ NAMES = [
 def calculator(request, hypers):
     given = hypers(max_radial=2, max_angular=2)
     name, _, more = request.param.partition(", ")
+    small = hypers(max_radial=1, max_angular=1)
+    density, pairs = SphericalExpansion(**small), SphericalExpansionByPair(**small)
+    fields = [LodeSphericalExpansion(density=SmearedPowerLaw(1.0, exponent=p), basis=FIELD) for p in (1, [1, 3])]
+    if request.param in (
+        made := {
+            "EquivariantPowerSpectrum": EquivariantPowerSpectrum(density),
+            "EquivariantPowerSpectrum, two": EquivariantPowerSpectrum(density, fields[0]),
+            "EquivariantPowerSpectrumByPair": EquivariantPowerSpectrumByPair(density, pairs),
+            "PowerSpectrum": PowerSpectrum(density, fields[0]),
+            "PowerSpectrum, types": PowerSpectrum(density, neighbor_types=[1, 6, 7, 8, 14]),
+            "LodeSphericalExpansion": fields[0],
+            "LodeSphericalExpansion, exponents": fields[1],
+        }
+    ):
+        return made[request.param]
     kinds = (SphericalExpansion, SphericalExpansionByPair, SoapRadialSpectrum, SoapPowerSpectrum)
     if name == "SoapRadialSpectrum":
         given["basis"] = {"radial": given["basis"]["radial"]}
@@ -71,7 +99,10 @@ def test_exact(calculator, gradients):
 def test_exact_for_selections(calculator, selection):
     if "n" in getattr(selection.get("selected_properties"), "names", ()) and isinstance(calculator, SoapPowerSpectrum):
         selection = {"selected_properties": labels(["l", "n_2"], [1, 0], [0, 1])}
-    if "selected_keys" in selection and isinstance(calculator, SphericalExpansionByPair):
+    elif "selected_properties" in selection and isinstance(calculator, PRODUCTS):
+        selection = {"selected_properties": labels(["n_1"], [1])}
+    by_pair = (SphericalExpansionByPair, EquivariantPowerSpectrumByPair)
+    if "selected_keys" in selection and isinstance(calculator, by_pair):
         selection = {"selected_keys": labels(["second_atom_type"], [6], [92])}
     found = plan(calculator, SYSTEMS, gradients=["positions", "strain"], trial=0, **selection)
     same(found, calculator.compute(SYSTEMS, gradients=["positions", "strain"], **selection))
@@ -79,6 +110,10 @@ def test_exact_for_selections(calculator, selection):
 
 def test_tensor_maps(calculator):
     whole = calculator.compute(SYSTEMS)
+    if isinstance(calculator, PRODUCTS):
+        with pytest.raises(ValueError, match="selected samples must be Labels, got TensorMap"):
+            plan(calculator, SYSTEMS, selected_samples=whole)
+        return
     selection = {"selected_samples": whole, "selected_properties": whole, "selected_keys": whole.keys}
     found = plan(calculator, SYSTEMS, gradients=["positions"], trial=0, **selection)
     same(found, calculator.compute(SYSTEMS, gradients=["positions"], **selection))
@@ -90,6 +125,18 @@ def test_many_systems_are_counted_in_parts(hypers, monkeypatch):
     same(
         plan(calculator, SYSTEMS * 3, gradients=["positions"]), calculator.compute(SYSTEMS * 3, gradients=["positions"])
     )
+
+
+@pytest.mark.parametrize("types", [None, [1, 6, 7, 8, 14]])
+@pytest.mark.parametrize("in_properties", [True, False])
+def test_parts_with_other_types(hypers, monkeypatch, types, in_properties):
+    """Where the types that occur are properties, those of all systems together are counted."""
+    calculator = EquivariantPowerSpectrum(
+        SphericalExpansion(**hypers(max_radial=1, max_angular=1)), neighbor_types=types
+    )
+    monkeypatch.setattr("ketmap_core.planning.CHUNK", 7)
+    options = {"neighbors_to_properties": in_properties}
+    same(plan(calculator, SYSTEMS, trial=0, **options), calculator.compute(SYSTEMS, **options))
 
 
 def test_time_is_measured_on_some_of_the_systems(hypers):

@@ -9,7 +9,7 @@ from ketmap_core.tensors import as_numpy, library
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import check_gradients
 
-from .densities import factor_names, named, needed, neighbors_in_properties
+from .densities import check_samples, factor_names, named, needed, neighbors_in_properties
 from .equivariant import DensityProduct
 from .merged import merged_keys, merged_product
 
@@ -72,6 +72,7 @@ class EquivariantPowerSpectrumByPair(DensityProduct):
         :raises ValueError: for selections and gradients with unknown names.
         """
         names = list(check_gradients(gradients))
+        check_samples(selected_samples)
         first = self.calculator_1.compute(
             systems,
             gradients=names,

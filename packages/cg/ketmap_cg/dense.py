@@ -14,6 +14,8 @@ import torch
 from ketmap_core.o3 import couplings
 from ketmap_ops.cg_product import CgPaths, Factor, Path, cg_product, outer_runs
 
+from .samples import joined
+
 Runs = tuple[tuple[int, int, int], ...]
 
 
@@ -78,8 +80,7 @@ def side_by_side(arrays: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[Arr
     for array in arrays:
         places.append(Array((array.shape[1] - 1) // 2, array.shape[2], offset, array.shape[2]))
         offset += array.shape[1] * array.shape[2]
-    rows = arrays[0].flatten(1) if len(arrays) == 1 else torch.cat([array.flatten(1) for array in arrays], dim=1)
-    return rows, places
+    return joined([array.flatten(1) for array in arrays]), places
 
 
 def paths_of(

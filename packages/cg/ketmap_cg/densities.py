@@ -58,6 +58,12 @@ def neighbors_in_properties(tensor: Any, index: int, types: Sequence[int] | None
     return tensor.keys_to_properties(make.labels([name], np.array(types).reshape(-1, 1)))
 
 
+def check_samples(selected: Any) -> None:
+    """:raises ValueError: for selected samples that are no Labels: a product has other keys than its densities."""
+    if selected is not None and not hasattr(selected, "names"):
+        raise ValueError(f"selected samples must be Labels, got {type(selected).__name__}")
+
+
 def needed(selected: Any, *factors: dict[str, str]) -> Any:
     """The keys of a density that the selected keys of a product need, as Labels; ``None``: all.
 

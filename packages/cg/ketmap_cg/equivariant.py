@@ -10,7 +10,7 @@ from ketmap_density import SphericalExpansion
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import check_gradients
 
-from .densities import factor_names, named, needed, neighbors_in_properties
+from .densities import check_samples, factor_names, named, needed, neighbors_in_properties
 from .fused import FusedSpectrum
 from .merged import ascending, merged_keys, merged_product
 
@@ -64,7 +64,14 @@ class DensityProduct:
 
     def shapes(self, systems: Any, **options: Any) -> list[BlockShape]:
         """The sizes of the blocks that ``compute`` gives for the same arguments, for :func:`ketmap_core.plan`."""
-        return [BlockShape.of(key, block) for key, block in self.compute_metadata(systems, **options).items()]
+        tensor = self.compute_metadata(systems, **options)
+        # a block of two neighbour types has the samples of either, so it is longer where both occur in any system;
+        # and types that occur may be properties
+        in_keys, in_properties = (
+            any(name.startswith("neighbor_") for name in names) for names in (tensor.keys.names, tensor.property_names)
+        )
+        additive = not in_keys and (self.neighbor_types is not None or not in_properties)
+        return [BlockShape.of(key, block, additive) for key, block in tensor.items()]
 
     def _densities(self, systems: Any, gradients: Any, samples: Any, keys: Any) -> tuple[Any, Any]:
         """Both densities, as much of them as the selected ``samples`` and ``keys`` of the product need."""
@@ -137,6 +144,7 @@ class EquivariantPowerSpectrum(DensityProduct):
         :param neighbors_to_properties: neighbour types in the properties instead of the keys.
         :raises ValueError: for selections and gradients with unknown names.
         """
+        check_samples(selected_samples)
         if self._fused is not None and not gradients:
             tensor = self._fused.compute(
                 systems, selected_keys, selected_samples, selected_properties, neighbors_to_properties, self._metadata

@@ -10,7 +10,7 @@ from ketmap_core.names import GRADIENT_SAMPLES
 from ketmap_core.tensors import as_numpy
 
 from .dense import Array, side_by_side
-from .samples import take_rows, union_of
+from .samples import joined, take_rows, union_of
 
 O3 = ("o3_lambda", "o3_sigma")
 
@@ -118,7 +118,7 @@ def _gradient(name: str, blocks: list, rows: list[np.ndarray | None], numbers: C
         flat.append(part.reshape(len(part), 3**n_more, part.shape[-2] * part.shape[-1]))
     # renaming atom to first_atom in samples renames it in their gradients too, where it is any atom
     names = GRADIENT_SAMPLES.get(name, tuple(first.samples.names))
-    return Gradient(samples, torch.cat(flat, dim=2), names, tuple(first.components[:n_more]))
+    return Gradient(samples, joined(flat), names, tuple(first.components[:n_more]))
 
 
 def _tensor(values: Any) -> torch.Tensor:

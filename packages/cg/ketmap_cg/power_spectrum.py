@@ -8,7 +8,7 @@ from ketmap_core import stamp
 from ketmap_core.tensors import as_numpy
 from ketmap_density.blocks import Maker
 
-from .densities import named, neighbors_in_properties
+from .densities import check_samples, named, neighbors_in_properties
 from .equivariant import DensityProduct
 from .keys import ProductKeys
 from .merged import merged_keys, merged_product
@@ -61,6 +61,7 @@ class PowerSpectrum(DensityProduct):
         :param selected_keys: Labels of ``center_type``.
         :raises ValueError: for selections and gradients with unknown names.
         """
+        check_samples(selected_samples)
         first, second = self._densities(systems, gradients, selected_samples, selected_keys)
         first, second = (
             neighbors_in_properties(named(density, index), index, self.neighbor_types)

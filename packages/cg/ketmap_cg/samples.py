@@ -1,6 +1,7 @@
 """Rows of two operands brought together: the same samples, or atoms with the pairs that they are the first atom of."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -78,6 +79,8 @@ def take_rows(values: torch.Tensor, rows: np.ndarray | None) -> torch.Tensor:
     """``values[rows]``, zeros where a row is −1; differentiable."""
     if rows is None:
         return values
+    if values.is_meta:
+        return values.new_empty(len(rows), *values.shape[1:])
     index = torch.from_numpy(np.ascontiguousarray(rows)).to(values.device)
     if len(rows) and rows.min() < 0:
         values = torch.cat([values, values.new_zeros(1, *values.shape[1:])])
@@ -102,6 +105,15 @@ def moved(samples: np.ndarray, row: np.ndarray | None, n_rows: int) -> tuple[np.
     labels = samples[kept].copy()
     labels[:, 0] = np.repeat(np.arange(n_rows), counts)
     return labels, kept
+
+
+def joined(arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Arrays side by side along the last axis."""
+    if len(arrays) == 1:
+        return arrays[0]
+    if arrays[0].is_meta:  # torch would do so too, but import its compiler first, which takes seconds
+        return arrays[0].new_empty(*arrays[0].shape[:-1], sum(array.shape[-1] for array in arrays))
+    return torch.cat(list(arrays), dim=-1)
 
 
 def check_systems(which: tuple[str, str], systems_1: np.ndarray, systems_2: np.ndarray, both: bool):

@@ -25,13 +25,14 @@ class BlockShape:
     values: tuple[int, ...]  #: [sample, component …, property]
     gradients: dict[str, tuple[int, ...]]  #: by name: [gradient sample, component …, property]
     itemsize: int = 8  #: bytes of a number
+    additive: bool = True  #: whether more systems make blocks longer and nothing else: properties stay
 
     @classmethod
-    def of(cls, key: Any, block: Any) -> "BlockShape":
+    def of(cls, key: Any, block: Any, additive: bool = True) -> "BlockShape":
         """Those of a block (whose numbers do not matter) of a TensorMap."""
         named = dict(zip(key.names, map(int, key.values)))
         gradients = {name: tuple(gradient.values.shape) for name, gradient in block.gradients()}
-        return cls(named, tuple(block.values.shape), gradients, block.values.itemsize)
+        return cls(named, tuple(block.values.shape), gradients, block.values.itemsize, additive)
 
     @property
     def nbytes(self) -> int:
@@ -123,7 +124,12 @@ def plan(calculator, systems, *, gradients: list[str] | None = None, trial: int 
     parts = [listed] if whole else _parts(listed, batch.starts.diff().tolist())
     blocks: dict[tuple, BlockShape] = {}
     for part in parts:
-        for block in calculator.shapes(systems if whole else part, gradients=gradients, **chosen):
+        shapes = calculator.shapes(systems if whole else part, gradients=gradients, **chosen)
+        if len(parts) > 1 and not all(block.additive for block in shapes):
+            shapes = calculator.shapes(systems, gradients=gradients, **chosen)
+            blocks = {tuple(block.key.values()): block for block in shapes}
+            break
+        for block in shapes:
             key = tuple(block.key.values())
             blocks[key] = blocks[key] + block if key in blocks else block
     found = Plan(name, tuple(blocks.values()), len(batch), batch.n_atoms, None)

@@ -101,7 +101,7 @@ class Assembly:
             for name in gradients
         }
         named = dict(zip(self.names, key[-len(self.names) :]))
-        return BlockShape(named, (count, *inner), slopes, self.environments.vectors.element_size())
+        return BlockShape(named, (count, *inner), slopes, self.batch.positions.element_size())
 
     def _n_moving(self, key: Key) -> int:
         """The number of rows of the positions gradient."""

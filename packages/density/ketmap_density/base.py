@@ -14,7 +14,58 @@ from .selection import check_gradients
 from .species import Species
 
 
-class DensityCalculator:
+class AssembledCalculator:
+    """A calculator whose TensorMap is cut from dense arrays by an assembly that it prepares."""
+
+    def compute(
+        self,
+        systems,
+        *,
+        gradients=None,
+        use_native_system=True,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ):
+        """The representation of one structure or a list of them, as a TensorMap.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
+            TensorMap on their device, with autograd through positions and cells, twice differentiable).
+        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``, ascending: the
+            centre and its neighbours of the block's types, or both atoms of a pair; component ``xyz``), ``"strain"``
+            (components ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at
+            fixed Cartesian positions).
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) the sample dimensions, or a TensorMap with the samples of each key.
+        :param selected_properties: Labels of (some of) the property dimensions, or a TensorMap with the properties of
+            each key.
+        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with all of
+            them: then these are the keys, and types that do not occur give empty blocks.
+        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
+            gradients with unknown names.
+        """
+        gradients = check_gradients(gradients)
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        return stamp(assembly.tensor(keys, gradients), calculator=type(self).__name__, hypers=self.to_dict())
+
+    def shapes(
+        self,
+        systems,
+        *,
+        gradients=None,
+        selected_samples=None,
+        selected_properties=None,
+        selected_keys=None,
+    ) -> list[BlockShape]:
+        """The sizes of the blocks that ``compute`` gives for the same arguments, for :func:`ketmap_core.plan`."""
+        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
+        return assembly.shapes(keys, check_gradients(gradients))
+
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties):  # -> assembly, its keys
+        raise TypeError(f"{type(self).__name__} cannot be planned: it does not declare the sizes of its blocks")
+
+
+class DensityCalculator(AssembledCalculator):
     """A calculator with hyper-parameters ``cutoff``, ``density``, ``basis``: objects, or featomic's dictionaries.
 
     rascaline's flat dictionaries (``cutoff``, ``max_radial``, ``max_angular``, ``atomic_gaussian_width`` …) load too.
@@ -66,50 +117,3 @@ class DensityCalculator:
     @classmethod
     def from_dict(cls, given: dict) -> Self:
         return cls(**given)
-
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """The representation of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
-            TensorMap on their device, with autograd through positions and cells, twice differentiable).
-        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``, ascending: the
-            centre and its neighbours of the block's types, or both atoms of a pair; component ``xyz``), ``"strain"``
-            (components ``xyz_1, xyz_2``: row, column of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at
-            fixed Cartesian positions).
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) the sample dimensions, or a TensorMap with the samples of each key.
-        :param selected_properties: Labels of (some of) the property dimensions, or a TensorMap with the properties of
-            each key.
-        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with all of
-            them: then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
-            gradients with unknown names.
-        """
-        gradients = check_gradients(gradients)
-        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
-        return stamp(assembly.tensor(keys, gradients), calculator=type(self).__name__, hypers=self.to_dict())
-
-    def shapes(
-        self,
-        systems,
-        *,
-        gradients=None,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ) -> list[BlockShape]:
-        """The sizes of the blocks that ``compute`` gives for the same arguments, for :func:`ketmap_core.plan`."""
-        assembly, keys = self._prepare(systems, selected_keys, selected_samples, selected_properties)
-        return assembly.shapes(keys, check_gradients(gradients))
-
-    def _prepare(self, systems, selected_keys, selected_samples, selected_properties):  # -> assembly, its keys
-        raise TypeError(f"{type(self).__name__} cannot be planned: it does not declare the sizes of its blocks")

@@ -130,6 +130,13 @@ class FieldAssembly(Assembly):
             found.update(zip(here.tolist(), slopes))
         return found
 
+    def _n_moving(self, key) -> int:
+        rows = self._rows(key)[0]
+        rows = np.arange(len(self.environments))[rows] if isinstance(rows, slice) else rows[rows >= 0]
+        channel = self.channel[key[3]]
+        members = self.environments.members.cpu().numpy()[self.environments.system.cpu().numpy()[rows], channel]
+        return int((members + (self.environments.own.cpu().numpy()[rows] != channel)).sum())
+
     def _position_gradient(self, key):  # -> data, samples
         rows, _ = self._rows(key)
         rows = np.arange(len(self.environments))[rows] if isinstance(rows, slice) else rows

@@ -3,18 +3,19 @@
 import warnings
 from typing import ClassVar
 
-from ketmap_core import CoincidentAtomsWarning, as_batch, coincident, stamp
+from ketmap_core import CoincidentAtomsWarning, as_batch, coincident
 from ketmap_core.errors import coincident_message
+from ketmap_density.base import AssembledCalculator
 from ketmap_density.basis import Basis
 from ketmap_density.hypers import complete
-from ketmap_density.selection import Selection, check_gradients
+from ketmap_density.selection import Selection
 
 from .assembly import FieldAssembly, key_names
 from .density import SmearedPowerLaw
 from .expansion import Centers, FieldExpansion
 
 
-class LodeSphericalExpansion:
+class LodeSphericalExpansion(AssembledCalculator):
     """Long-distance equivariants: the field of all atoms, V(r) = Σ_j v_p(|r − r_j|), expanded around every atom.
 
     ⟨a n l m|V_i⟩ = ∫ φ_n(r) Y_lm(r̂) V_a(r_i + r) d³r with the field V_a of the atoms of type a, the centre included;
@@ -28,6 +29,8 @@ class LodeSphericalExpansion:
 
     Keys ``o3_lambda, o3_sigma, center_type, neighbor_type`` (and ``exponent`` where the density has a list of them);
     samples ``system, atom``: all centres in systems that hold the neighbour type; component ``o3_mu``; property ``n``.
+    Positions gradients are by the centre and all atoms of the neighbour type. Cells that are periodic along one
+    direction alone are an error.
 
     :param density: :class:`SmearedPowerLaw`, or featomic's dictionary.
     :param basis: e.g. ``TensorProduct``, of radial functions that know their ``radius``; or featomic's dictionary.
@@ -96,37 +99,11 @@ class LodeSphericalExpansion:
     def from_dict(cls, given: dict) -> "LodeSphericalExpansion":
         return cls(**given)
 
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """Coefficients of all atoms of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System``
-            (a torch TensorMap on their device, with autograd through positions and cells, any number of times).
-        :param gradients: explicit gradients, any of ``"positions"`` (samples ``sample, system, atom``: the centre and
-            all atoms of the neighbour type; component ``xyz``), ``"strain"`` (components ``xyz_1, xyz_2``: row, column
-            of ε in r → r (1 + ε)) and ``"cell"`` (components ``abc, xyz``, at fixed Cartesian positions).
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
-        :param selected_properties: Labels of ``n``, or a TensorMap with the properties of each key.
-        :param selected_keys: Labels with some of the key dimensions, which keep the keys that match; or with all of
-            them: then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers, flat periodic cells or one periodic direction, and
-            for selections or gradients with unknown names.
-        """
-        gradients = check_gradients(gradients)
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties) -> tuple[FieldAssembly, list]:
         selection = Selection(selected_keys, selected_samples, selected_properties, key_names(self.expansion), ("n",))
         batch = as_batch(systems)
         if found := coincident(batch):
-            warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=2)
+            warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=3)
         centers = Centers.of(batch, selection.wanted("neighbor_type"), selection.atoms(batch))
         assembly = FieldAssembly(self.expansion, batch, centers, selection)
-        keys = assembly.choose_keys()
-        return stamp(assembly.tensor(keys, gradients), calculator="LodeSphericalExpansion", hypers=self.to_dict())
+        return assembly, assembly.choose_keys()
