@@ -17,7 +17,8 @@ class Wanted:
         chosen = selection.choose_properties(every)
         self.n = every if chosen is None else every[chosen]  # -> [property, 1]
         degrees = selection.wanted("o3_lambda")
-        self.columns = [np.flatnonzero(self.n[:, 0] < size) for size in expansion.sizes]  # of each l
+        columns = {size: np.flatnonzero(self.n[:, 0] < size) for size in set(expansion.sizes)}
+        self.columns = [columns[size] for size in expansion.sizes]  # of each l
         self.l_max = expansion.l_max if degrees is None else min(max((0, *degrees)), expansion.l_max)
 
     def table(
@@ -47,12 +48,13 @@ class Wanted:
 
     def labels(self, make: Maker) -> list:
         """The properties of the blocks of each l."""
-        return [self._labels(make, self.n[columns]) for columns in self.columns]
+        return [self._labels(make, self.n[columns, 0].tolist()) for columns in self.columns]
 
     @staticmethod
-    def _labels(make: Maker, n: np.ndarray):  # [property, 1]
-        counts = np.array_equal(n[:, 0], np.arange(len(n)))
-        return make.range("n", 0, len(n)) if counts else make.labels(["n"], n)
+    def _labels(make: Maker, n: list[int]):
+        if n == list(range(len(n))):
+            return make.range("n", 0, len(n))
+        return make.labels(["n"], np.array(n))
 
     def properties(self, key: tuple[int, ...]) -> tuple[slice | np.ndarray | None, np.ndarray | None]:
         """Places of one block's properties among :attr:`n` (None: all; −1: not there), and their n where a TensorMap

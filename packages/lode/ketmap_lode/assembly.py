@@ -33,12 +33,12 @@ class FieldAssembly(Assembly):
     def choose_keys(self) -> list[tuple[int, ...]]:
         """Keys in the order (center_type, neighbor_type, o3_lambda, exponent), or as selected."""
         expansion, batch = self.expansion, self.batch
-        types = torch.unique(batch.types)
-        occurs = torch.zeros(len(batch), len(types), dtype=torch.bool, device=types.device)
-        occurs[batch.system.long(), torch.searchsorted(types, batch.types)] = True
-        met = torch.einsum("sa,sb->ab", occurs.float(), occurs.float()) > 0
+        types, kinds = np.unique(batch.types.cpu().numpy(), return_inverse=True)
+        occurs = np.zeros((len(batch), len(types)))
+        occurs[batch.system.cpu().numpy(), kinds] = 1
         wanted = self.selection.wanted("center_type") if self.selection.samples is None else None
-        found = [(int(types[a]), int(types[b])) for a, b in torch.nonzero(met).tolist()]
+        met = np.argwhere(occurs.T @ occurs).tolist()
+        found = [(int(types[a]), int(types[b])) for a, b in met]
         found = [(a, b) for a, b in found if b in self.channel and (wanted is None or a in wanted)]
         fields = [(p,) for p in expansion.density.exponents] if expansion.density.several else [()]
         degrees = expansion.basis.angular_channels()

@@ -55,24 +55,33 @@ class Centers:
     @classmethod
     def of(cls, batch: Batch, types: tuple[int, ...] | None, chosen: torch.Tensor | None) -> "Centers":
         """Centres ``chosen`` (bool [atom]; None: all) and channels ``types`` (None: those that occur)."""
+        device = batch.types.device
+        kinds, system = batch.types.cpu().numpy(), batch.system.cpu().numpy()
         if types is None:
-            known, channel = torch.unique(batch.types, return_inverse=True)
+            known, channel = np.unique(kinds, return_inverse=True)
             types = tuple(known.tolist())
         else:
             types = tuple(types)
-            known = torch.tensor(types, dtype=batch.types.dtype, device=batch.types.device)
-            match = batch.types[:, None] == known  # -> [atom, channel]
-            every = torch.arange(len(types), device=known.device)
-            channel = torch.where(match.any(dim=1), (match * every).sum(dim=1), -1)
-        atoms = torch.arange(batch.n_atoms, dtype=torch.int32, device=channel.device)
-        atoms = atoms if chosen is None else atoms[chosen]
-        atoms = atoms[torch.argsort(batch.types[atoms], stable=True)]
-        place = batch.system * (len(types) + 1) + channel + 1
-        members = torch.bincount(place, minlength=len(batch) * (len(types) + 1)).reshape(len(batch), len(types) + 1)[
-            :, 1:
-        ]
-        system = batch.system[atoms].long()
-        return cls(types, atoms, batch.types[atoms], channel[atoms].to(torch.int32), channel, members, system)
+            channel = np.full(len(kinds), -1)
+            for index, kind in enumerate(types):
+                channel[kinds == kind] = index
+        atoms = np.arange(len(kinds)) if chosen is None else np.flatnonzero(chosen.cpu().numpy())
+        atoms = atoms[np.argsort(kinds[atoms], kind="stable")]
+        n = len(types) + 1  # the first is for atoms of other types
+        members = np.bincount(system * n + channel + 1, minlength=len(batch) * n).reshape(len(batch), n)[:, 1:]
+
+        def give(values: np.ndarray, kind: type) -> torch.Tensor:
+            return torch.from_numpy(values.astype(kind)).to(device)
+
+        return cls(
+            types,
+            give(atoms, np.int32),
+            give(kinds[atoms], np.int32),
+            give(channel[atoms], np.int32),
+            give(channel, np.int64),
+            give(members, np.int64),
+            give(system[atoms], np.int64),
+        )
 
 
 class FieldExpansion:
@@ -158,8 +167,8 @@ class FieldExpansion:
 
     def groups(self, batch: Batch, centers: Centers) -> list[list[int]]:
         """Systems that are summed together: all isolated ones, and each of the others."""
-        periodic = batch.pbc.any(dim=1)
-        used = torch.unique(centers.system).tolist()
+        periodic = batch.pbc.any(dim=1).tolist()
+        used = np.unique(centers.system.cpu().numpy()).tolist()
         isolated = [system for system in used if not periodic[system]]
         return [*([isolated] if isolated else []), *([system] for system in used if periodic[system])]
 

@@ -6,6 +6,7 @@ cosines for even l, sines for odd.
 
 import dataclasses
 import functools
+import itertools
 import math
 
 import ketmap_ops as ops
@@ -130,10 +131,11 @@ def _values_of_one_kind(terms: list) -> list[torch.Tensor]:
 
 def _sums(sites: list[Sites], k: list[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
     """Of all systems, ``weights`` [wave of all, lm, column].  # -> [centre of all, channel, lm, column]"""
-    counts = [(len(here.positions), len(here.centers), len(waves)) for here, waves in zip(sites, k)]
-    starts = torch.tensor([(0, 0, 0), *counts], device=weights.device).cumsum(0).T.contiguous()
+    sizes = [[len(here.positions) for here in sites], [len(here.centers) for here in sites], list(map(len, k))]
+    starts = [[0, *itertools.accumulate(size)] for size in sizes]
     positions, channel = (_cat([getattr(here, name) for here in sites]) for name in ("positions", "channel"))
-    centers = _cat([here.centers + first for here, first in zip(sites, starts[0].tolist())])
+    centers = _cat([here.centers + first if first else here.centers for here, first in zip(sites, starts[0])])
+    starts = torch.tensor(starts, device=weights.device)
     n_channels = sites[0].n_channels
     return ops.wave_field(
         positions, channel.to(torch.int32), centers.to(torch.int32), _cat(k), weights, starts, n_channels

@@ -98,11 +98,13 @@ template <class T> void field(const Tensor &like, const Waves<T> &w, const Colum
         over(threads, w.tiles(), 1,
              [&](int64_t begin, int64_t end) { kernels.multiply(w, prepared, c, begin, end); });
     }
-    for (int64_t row = 0; row < w.rows(); row++)
-        for (size_t j = 0; j < columns.places.size(); j++)
-            if (columns.places[j] >= 0)
-                out[row * w.columns() + columns.places[j]] =
-                    c[row / wave_tile * tile + (j / width * wave_tile + row % wave_tile) * width + j % width];
+    for (int64_t row = 0; row < w.rows(); row++, out += w.columns())
+        for (int pair = 0; pair < columns.n_pairs; pair++) {
+            const T *from = c + row / wave_tile * tile + (pair * wave_tile + row % wave_tile) * width;
+            const int32_t *place = columns.places.data() + pair * width;
+            for (int64_t j = 0; j < width; j++)
+                if (place[j] >= 0) out[place[j]] = from[j];
+        }
 }
 
 Tensor wave_field(Tensor positions, Tensor channel, Tensor centers, Tensor k, Tensor weights, Tensor starts,

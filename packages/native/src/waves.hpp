@@ -70,9 +70,13 @@ void prepare_waves(const ketmap::Waves<T> &w, const ketmap::PreparedWaves<T> &to
         for (int pair = 0; pair < to.n_pairs; pair++) {
             T *row = panel + (pair * wave_panel + place % per_panel * wave_block) * width;
             const int32_t *column = to.column + pair * width;
-            for (int i = 0; i < wave_block; i++)
-                for (int j = 0; j < width; j++, row++)
-                    *row = i < block.n && column[j] >= 0 ? w.weights[(block.first + i) * columns + column[j]] : T(0);
+            const T *weights = w.weights + block.first * columns;
+            for (int i = 0; i < block.n; i++, row += width, weights += columns)
+                if (column[0] + width - 1 == column[width - 1]) // they ascend, so these are neighbours
+                    std::memcpy(row, weights + column[0], width * sizeof(T));
+                else
+                    for (int j = 0; j < width; j++) row[j] = column[j] >= 0 ? weights[column[j]] : T(0);
+            std::fill(row, row + (wave_block - block.n) * width, T(0));
         }
     }
 }
