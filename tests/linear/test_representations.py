@@ -7,11 +7,11 @@ import torch
 from ase.calculators.fd import calculate_numerical_forces
 from ketmap_ase import Calculator
 from ketmap_cg import PowerSpectrum
-from ketmap_core import UnknownTypesError, as_batch
-from ketmap_density import Cutoff, Gaussian, Gto, ShiftedCosine, SphericalExpansion, TensorProduct
+from ketmap_core import CoincidentAtomsWarning, UnknownTypesError, as_batch
+from ketmap_density import Cutoff, Explicit, Gaussian, Gto, ShiftedCosine, SphericalExpansion, TensorProduct
 from ketmap_linear import Invariants, Model, Ridge, Together, load
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
-from ketmap_soap import SoapPowerSpectrum
+from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
 from ketmap_testing import check_model, default_systems
 
 BASIS = TensorProduct(max_angular=1, radial=Gto(max_radial=1, radius=2.0))
@@ -53,6 +53,37 @@ def test_the_general_road_is_the_fused_one(structures):
         one, other = (getattr(design, name) @ v for design, v in designs)
         assert torch.allclose(one, other, atol=1e-10)
     assert torch.equal(general.tensor_to_weights(general.weights_to_tensor(same, TYPES), TYPES), same)
+
+
+@pytest.mark.parametrize(
+    "calculator",
+    [
+        SoapRadialSpectrum(**DENSITY | {"basis": BASIS.radial}),
+        LodeSphericalExpansion(density=SmearedPowerLaw(1.0, exponent=[1, 4]), basis=BASIS),
+        # fewer radial functions of l = 0 than of l = 1
+        LodeSphericalExpansion(density=FIELD.density, basis=Explicit({0: BASIS.radial, 1: Gto(2, radius=2.0)})),
+    ],
+    ids=["radial spectrum", "two fields", "uneven"],
+)
+def test_no_labels_on_the_way(structures, calculator):
+    """Energies, forces and virial of scalars as they are computed, and cut into blocks first."""
+    general = Invariants(calculator)
+    w = torch.from_numpy(np.random.default_rng(2).normal(size=general.n_features((1, 6, 7, 8))))
+    potential = general.potential(w, (1, 6, 7, 8))  # one type more than there is
+    batch = as_batch(structures)
+    around = potential.environments(batch)
+    found, expected = (potential(batch, around, diagonal=labelled) for labelled in (False, True))
+    for name in ("energies", "forces", "virial"):
+        assert torch.allclose(getattr(found, name), getattr(expected, name), rtol=1e-12, atol=1e-10)
+    assert found.features is None and expected.features.shape[0] == batch.n_atoms
+
+
+def test_atoms_at_one_point_are_told():
+    atoms = ase.build.molecule("H2O")
+    atoms.positions[2] = atoms.positions[1]
+    potential = Invariants(FIELD).potential(torch.ones(Invariants(FIELD).n_features(TYPES)), TYPES)
+    with pytest.warns(CoincidentAtomsWarning, match="atoms 1 and 2"):
+        potential.environments(as_batch(atoms))
 
 
 @pytest.mark.parametrize(

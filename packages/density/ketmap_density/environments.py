@@ -72,6 +72,8 @@ class Environments:
 
     def differentiable_vectors(self, batch: Batch) -> torch.Tensor:  # -> [pair, 3]
         """r_neighbour − r_centre + S·cell through which gradients flow to ``batch.positions`` and ``batch.cells``."""
+        if self.vectors.requires_grad:  # they are already
+            return self.vectors
         (first, second), positions = self._ends, batch.positions
         apart = positions.index_select(0, second) - positions.index_select(0, first)
         shifts = self.shifts.to(positions.dtype)
@@ -126,6 +128,20 @@ def environments(
         vectors=vectors,
         reverse=reversed_pairs,
     )
+
+
+def remembered_environments(
+    batch: Batch, cutoff: float, types: tuple[int, ...] | None = None, centers: torch.Tensor | None = None
+) -> Environments:
+    """The neighbours within ``cutoff``, and perhaps more: a batch with a memory uses those with a skin again.
+
+    Vectors are those of now; of remembered neighbours, through them gradients flow to positions and cells.
+    """
+    if batch.memory is None:
+        return environments(batch, None, cutoff, types, centers)
+    name = ("environments", cutoff, types, None if centers is None else centers.cpu().numpy().tobytes())
+    found = batch.memory.recall(name, cutoff, batch, lambda reach: environments(batch, None, reach, types, centers))
+    return dataclasses.replace(found, vectors=found.differentiable_vectors(batch))
 
 
 def checked_environments(

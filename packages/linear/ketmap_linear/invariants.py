@@ -2,13 +2,15 @@
 
 import dataclasses
 import functools
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import metatensor
 import numpy as np
 import torch
-from ketmap_core import Batch, PairMemory, UnknownTypesError, as_batch, find_pairs
+from ketmap_core import Batch, CoincidentAtomsWarning, PairMemory, UnknownTypesError, as_batch, coincident, find_pairs
+from ketmap_core.errors import coincident_message
 from ketmap_core.pairs import NEAR
 
 from .described import build, describe
@@ -187,6 +189,8 @@ class InvariantPotential:
         """
         check_types(batch, self.types)
         pairs = find_pairs(batch, NEAR + skin)
+        if self._labels_nothing and (found := coincident(batch, pairs)):  # others see to that themselves
+            warnings.warn(coincident_message(found), CoincidentAtomsWarning, stacklevel=2)
         return Near(skin, pairs.first, pairs.second, pairs.vectors, PairMemory(batch, skin))
 
     def __call__(self, batch: Batch, environments: Near, diagonal: bool = False) -> Found:
@@ -213,6 +217,8 @@ class InvariantPotential:
         return self._energies(batch, False)[0]
 
     def _energies(self, batch: Batch, diagonal: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if self._labels_nothing and not diagonal:
+            return self._without_labels(batch), None
         layout = self.invariants._layout(self.types)
         tensor = self.invariants.compute(batch, self.types)
         w = self.w.to(batch.positions)
@@ -229,6 +235,37 @@ class InvariantPotential:
                 places = chosen[columns.cpu().numpy()]
                 features[atoms[:, None], places[places >= 0]] += values.detach()[:, places >= 0]
         return energies, features
+
+    @property
+    def _labels_nothing(self) -> bool:
+        return hasattr(self.invariants.calculator, "scalars")
+
+    def _without_labels(self, batch: Batch) -> torch.Tensor:  # -> [atom]
+        """Energies from the dense array of a calculator whose invariants are coefficients: no TensorMap on the way."""
+        present = torch.unique(batch.types)
+        known = torch.tensor(self.types, dtype=present.dtype, device=present.device)
+        centers, values = self.invariants.calculator.scalars(batch, present.tolist())
+        weights = self._dense.to(values)[:, torch.searchsorted(known, present)]  # -> [kind, channel, column]
+        weights = weights[torch.searchsorted(known, batch.types[centers.long()])]
+        energies = torch.einsum("caq,caq->c", values[..., : weights.shape[2]], weights)
+        return torch.zeros_like(batch.positions[:, 0]).index_copy(0, centers.long(), energies)
+
+    @functools.cached_property
+    def _dense(self) -> torch.Tensor:  # -> [center type, neighbour type, column]
+        """Weights where :meth:`_without_labels` needs them."""
+        layout, calculator = self.invariants._layout(self.types), self.invariants.calculator
+        places = {}
+        for key, properties in layout.blocks.items():
+            named = dict(zip(layout.names, key))
+            pair = self.types.index(named["center_type"]), self.types.index(named["neighbor_type"])
+            columns = calculator.scalar_column(named) + properties[:, layout.properties.index("n")]
+            places[key] = (*pair, torch.from_numpy(columns).long())
+        size = 1 + max(int(columns.max()) for *_, columns in places.values())
+        dense = self.w.new_zeros(len(self.types), len(self.types), size)
+        for key, place in places.items():
+            first = layout.starts[key]
+            dense[place] = self.w[first : first + len(layout.blocks[key])]
+        return dense
 
     def _diagonal(self, layout: Layout) -> tuple[np.ndarray, int]:  # -> [feature], −1: left out
         """Which columns tell how far an environment lies from others: some, evenly spread; the same for all centres."""

@@ -107,3 +107,16 @@ class LodeSphericalExpansion(AssembledCalculator):
         centers = Centers.of(batch, selection.wanted("neighbor_type"), selection.atoms(batch))
         assembly = FieldAssembly(self.expansion, batch, centers, selection)
         return assembly, assembly.choose_keys()
+
+    def scalars(self, batch, types):  # -> [centre], [centre, neighbour type, (exponent, n)]
+        """Atoms, by (type, system, atom), and their coefficients of l = 0 without labels, differentiable.
+
+        :param types: of the neighbours, ascending.
+        """
+        centers = Centers.of(batch, tuple(types), None)
+        return centers.centers, self.expansion.coefficients(centers, batch)[:, :, 0]
+
+    def scalar_column(self, key: dict[str, int]) -> int:
+        """Where n = 0 of a block stands in the last axis of :meth:`scalars`."""
+        field = self.density.exponents.index(key["exponent"]) if self.density.several else 0
+        return field * (self.expansion.n_max + 1)

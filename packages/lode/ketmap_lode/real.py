@@ -6,7 +6,7 @@ import ketmap_ops as ops
 import torch
 from ketmap_core import Batch, Pairs
 from ketmap_density import Environments
-from ketmap_density.environments import environments
+from ketmap_density.environments import environments, remembered_environments
 from ketmap_ops.outer import expand_outer
 from ketmap_ops.reference.expansion import radial
 from sphericart.torch import SphericalHarmonics
@@ -35,16 +35,7 @@ class PairTerm:
     @classmethod
     def within(cls, batch: Batch, types, centers, table, spacing, cutoff, width) -> "PairTerm":
         """Of all pairs nearer than ``cutoff``; where the batch remembers those with a skin, what is farther is zero."""
-
-        def make(reach: float) -> Environments:
-            return environments(batch, None, reach, types, centers)
-
-        if batch.memory is None:
-            return cls(batch, make(cutoff), table, spacing, cutoff, width)
-        name = ("field", cutoff, types, centers.cpu().numpy().tobytes())
-        found = batch.memory.recall(name, cutoff, batch, make)
-        moved = dataclasses.replace(found, vectors=found.differentiable_vectors(batch))
-        return cls(batch, moved, table, spacing, cutoff, width)
+        return cls(batch, remembered_environments(batch, cutoff, types, centers), table, spacing, cutoff, width)
 
     @property
     def _numbers(self) -> tuple[float, float, float]:
@@ -54,7 +45,7 @@ class PairTerm:
         """Coefficients, differentiable in positions and cells."""
         found, batch = self.environments, self.batch
         vectors = found.vectors
-        if not vectors.requires_grad and (batch.positions.requires_grad or batch.cells.requires_grad):
+        if batch.positions.requires_grad or batch.cells.requires_grad:
             vectors = found.differentiable_vectors(batch)
         if len(found) == 0:
             return self.table.new_zeros(0, len(found.types), self.table.shape[1] ** 2, self.table.shape[2])

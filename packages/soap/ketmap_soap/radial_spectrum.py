@@ -8,7 +8,7 @@ from ketmap_density.assembly import Assembly
 from ketmap_density.base import DensityCalculator
 from ketmap_density.basis import Basis
 from ketmap_density.density import Density
-from ketmap_density.environments import checked_environments
+from ketmap_density.environments import checked_environments, remembered_environments
 from ketmap_density.hypers import check_names, complete
 from ketmap_density.radial import RadialBasis
 from ketmap_density.rascaline import understood
@@ -59,6 +59,18 @@ class SoapRadialSpectrum(DensityCalculator):
         environments = checked_environments(batch, self.cutoff.radius, types, selection.atoms(batch))
         assembly = RadialAssembly(self.expansion, batch, environments, selection)
         return assembly, assembly.choose_keys()
+
+    def scalars(self, batch, types):  # -> [centre], [centre, neighbour type, n]
+        """Atoms, by (type, system, atom), and their invariants without labels, differentiable.
+
+        :param types: of the neighbours, ascending.
+        """
+        found = remembered_environments(batch, self.cutoff.radius, tuple(types))
+        return found.centers, self.expansion.coefficients(found, batch)[:, :, 0]
+
+    def scalar_column(self, key: dict[str, int]) -> int:
+        """Where n = 0 of a block stands in the last axis of :meth:`scalars`."""
+        return 0
 
 
 class RadialSelection(Selection):
