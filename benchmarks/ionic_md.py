@@ -2,8 +2,9 @@
 
 64 ions at 600 K; energies and forces to learn from are those of point charges ±1, by torch-pme's Ewald sum, with Born
 and Mayer's A exp(−r/ρ) between unlike ions. At constant energy: the slope of the total energy. At constant pressure:
-the slope of the ensemble's conserved quantity, with a field to an accuracy, of which waves fade out as the cell
-changes, and with one cut off at the default k_cutoff, of which waves enter and leave.
+the ensemble's conserved quantity, its slope and its largest change from one step to the next, with a field to an
+accuracy, of which waves fade out as the cell changes, and with one cut off at the default k_cutoff, of which waves enter
+and leave: those jumps go up and down, and diffuse rather than drift.
 """
 
 import ase.build
@@ -93,19 +94,17 @@ def constant_pressure(report, models, size, picoseconds, timestep, figure):
         salt = Salt(model, size, 0.1 * picoseconds)
         found[name] = salt, salt.run(NPT(timestep, TEMPERATURE, PRESSURE), picoseconds)
     energies = {name: salt.conserved(run) for name, (salt, run) in found.items()}
-    rates = {name: slope(time, 1000 * energy) for name, (time, energy) in energies.items()}
+    largest = {name: 1000 * float(np.abs(np.diff(energy)).max()) for name, (_, energy) in energies.items()}
     ours = next(iter(models))
     salt, run = found[ours]
-    late = slice(len(run.rows) // 10, None)  # the cell has grown
+    late = slice(len(run.rows) // 5, None)  # the cell has grown
     report.row(
-        f"NPT, {len(salt.atoms)} ions, {picoseconds:g} ps in steps of {timestep:g} fs: slope of what is conserved",
-        abs(rates[ours][0]),
-        {name: abs(rate) for name, (rate, _) in rates.items() if name != ours},
-        unit="meV/atom/ns",
-        slope={name: pair(rate) for name, rate in rates.items()},
-        largest_step={
-            name: f"{1000 * np.abs(np.diff(energy)).max():.1f} µeV/atom" for name, (_, energy) in energies.items()
-        },
+        f"NPT, {len(salt.atoms)} ions, {picoseconds:g} ps in steps of {timestep:g} fs: largest change in one step of "
+        "what is conserved",
+        largest[ours],
+        {name: value for name, value in largest.items() if name != ours},
+        unit="µeV/atom",
+        slope={name: pair(slope(t[late], 1000 * e[late])) + " meV/atom/ns" for name, (t, e) in energies.items()},
         temperature=pair(mean(run.column("temperature")[late]), 0),
         pressure=f"{pair(mean(np.array(salt.pressures)[late]))} GPa, set {PRESSURE:g}",
         volume=f"{pair(mean(run.column('volume')[late] / len(salt.atoms)))} Å³/atom",
