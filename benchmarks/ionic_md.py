@@ -3,8 +3,8 @@
 64 ions at 600 K; energies and forces to learn from are those of point charges ±1, by torch-pme's Ewald sum, with Born
 and Mayer's A exp(−r/ρ) between unlike ions. At constant energy: the slope of the total energy. At constant pressure:
 the ensemble's conserved quantity, its slope and its largest change from one step to the next, with a field to an
-accuracy, of which waves fade out as the cell changes, and with one cut off at the default k_cutoff, of which waves enter
-and leave: those jumps go up and down, and diffuse rather than drift.
+accuracy, of which waves fade out as the cell changes, and with one cut off at the default k_cutoff, of which waves
+enter and leave: those jumps go up and down, and diffuse rather than drift.
 """
 
 import ase.build
