@@ -29,8 +29,9 @@ std::vector<Share> shares(const Wanted &wanted, int64_t atoms, int64_t centers) 
     int64_t atom = 0, passed = 0;
     for (int64_t part = 0; part < n; part++) {
         parts[part].begin = atom;
+        const int64_t before = passed;
         for (; atom < atoms && passed < centers * (part + 1) / n; atom++) passed += wanted.center(atom) >= 0;
-        parts[part].end = atom;
+        parts[part].end = atom, parts[part].centers = passed - before;
     }
     return parts;
 }

@@ -42,7 +42,7 @@ struct Grid {
     }
 
     void build(const Images &images, double cutoff) {
-        constexpr int64_t few = 1536; // are faster tested than sorted
+        constexpr int64_t few = 3072; // are faster tested than sorted
         const int64_t size = int64_t(images.images.size());
         x.resize(size + word), y.resize(size + word), z.resize(size + word);
         n[0] = n[1] = n[2] = 1;
@@ -71,14 +71,20 @@ struct Grid {
     }
 
   private:
-    // Bins of half the cutoff, in z of a quarter, but no more of them than points
+    // Columns of half the cutoff if they hold enough points within reach, or else of all of it; bins of a quarter in
+    // z; but no more of them than points
     void divide(const Images &images, double cutoff, int64_t size) {
         const std::vector<float> *values[3] = {&images.x, &images.y, &images.z};
-        double extent[3], part[3] = {0.5 * cutoff, 0.5 * cutoff, 0.25 * cutoff};
+        constexpr double enough = 12;
+        double extent[3], volume = 1;
         for (int k = 0; k < 3; k++) {
             const auto [least, greatest] = std::minmax_element(values[k]->begin(), values[k]->end());
             start[k] = *least, extent[k] = double(*greatest) - double(*least);
+            volume *= std::max(extent[k], cutoff);
         }
+        const double inside = double(size) / volume * 0.5 * cutoff * cutoff * cutoff; // of a column of half the cutoff
+        const double wide = inside < enough ? cutoff : 0.5 * cutoff;
+        double part[3] = {wide, wide, 0.25 * cutoff};
         auto count = [&](int k) { return std::max(1.0, std::ceil(extent[k] / part[k])); };
         while (count(0) * count(1) * count(2) > double(size))
             for (int k = 0; k < 3; k++) part[k] *= 1.25;
@@ -301,7 +307,7 @@ void find_neighbors(const ketmap::Structures<T> &all, const ketmap::Wanted &want
         Space<T> single;
         typename Space<T>::Scratch scratch;
         const Space<T> *space = nullptr;
-        int64_t end = share.begin; // of the system at hand
+        int64_t end = share.begin, done = 0; // of the system at hand; centres that are done
         for (int64_t atom = share.begin; atom < share.end; atom++) {
             const int64_t center = wanted.center(atom);
             if (center < 0) continue;
@@ -315,6 +321,9 @@ void find_neighbors(const ketmap::Structures<T> &all, const ketmap::Wanted &want
                 space->prepare(scratch);
             }
             space->around(atom, scratch, share.hits, counts + center * wanted.n_channels);
+            // room for all, by what was found so far: growing step by step touches twice as much fresh memory
+            if (++done >= 16 && std::has_single_bit(uint64_t(done)))
+                share.hits.reserve(size_t(1.1 * double(share.hits.size()) / double(done) * double(share.centers)));
         }
     });
 }

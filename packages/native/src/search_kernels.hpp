@@ -29,7 +29,7 @@ struct Hit {
 
 // What one thread found around the atoms [begin, end), in their order
 struct Share {
-    int64_t begin, end;
+    int64_t begin, end, centers;
     std::vector<Hit> hits;
     std::string trouble; // why there is no result
 };
