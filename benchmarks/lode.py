@@ -24,6 +24,33 @@ def calculators(max_angular: int, max_radial: int):
     return field, shared, featomic.LodeSphericalExpansion(**theirs)
 
 
+def growth(report: harness.Report, given) -> None:
+    """Values, energy with forces and memory of larger and larger crystals, where featomic's N² is out of reach."""
+    _, shared, _ = calculators(*((1, 1) if given.tiny else (4, 5)))
+    model = Invariants(shared)
+    potential = model.potential(torch.ones(model.n_features((14,)), dtype=torch.float64), (14,))
+    for n_atoms in (64, 216) if given.tiny else (1458, 10_000, 100_000):
+        atoms = data.silicon(n_atoms)
+        road = shared.expansion.roads.choose(len(atoms), 1)
+        harness.forget_peak()
+        values = harness.alternate(0.0, values=lambda atoms=atoms: shared.compute(atoms))["values"]
+        memory = harness.memory()["peak"]
+        forces = {}
+        if n_atoms <= 20_000:
+            batch = as_batch(atoms)
+            around = potential.environments(batch)
+            seconds = harness.alternate(0.0, forces=lambda: potential(batch, around))["forces"]  # noqa: B023
+            forces = {"energy_and_forces": 1e6 * seconds / len(atoms)}
+        report.row(
+            f"silicon, {len(atoms)} atoms, growth",
+            1e6 * values / len(atoms),
+            {},
+            waves="one by one" if road.mesh is None else f"mesh, splines of order {road.mesh.order}",
+            peak_MB=memory,
+            **forces,
+        )
+
+
 def main():
     given = harness.options(__doc__)
     report = harness.Report("lode", given)
@@ -55,6 +82,7 @@ def main():
             same_cutoff=per_atom["direct"],
             energy_and_forces=per_atom["forces"],
         )
+    growth(report, given)
     report.save()
 
 

@@ -50,12 +50,11 @@ def errors(found, exact, exponents):  # -> [exponent, l]
     return (sums[0] / sums[1]).sqrt().T
 
 
-@pytest.mark.parametrize("ratio", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("ratio, exponents", [(1.0, [1, 2, 3, 4, 5, 6]), (2.0, [1, 4]), (3.0, [1, 6])])
 @pytest.mark.parametrize("make", [salt, silicon, disordered])
-def test_mesh_is_as_accurate_as_asked_for(lode, make, ratio, meshes, monkeypatch):
+def test_mesh_is_as_accurate_as_asked_for(lode, make, ratio, exponents, meshes, monkeypatch):
     """RMS error relative to the RMS of the coefficients of each l, against the converged direct sum."""
     monkeypatch.setattr(roads, "RATIOS", (ratio,))
-    exponents = [1, 2, 4, 6]
     batch = as_batch(make())
     centers = Centers.of(batch, None, None)
     exact = lode(exponents, k_cutoff=7.0).expansion.coefficients(centers, batch)
@@ -116,13 +115,13 @@ def test_laws(lode, law, meshes, monkeypatch):
     """Rotations of cell and atoms together and permutations leave the mesh as it is; translations do not."""
     monkeypatch.setattr(roads, "RATIOS", (2.0,))
     monkeypatch.setattr(LodeSphericalExpansion, "law_tolerances", {"supercell": 1e-4, "translation": 1e-4})
-    field = lode([1, 5], max_angular=2, max_radial=1, accuracy=1e-4)
+    field = lode([1, 4], max_angular=2, max_radial=1, accuracy=1e-4)
     crystals = [atoms for atoms in default_systems() if atoms.pbc.all()]
     assert law in check_calculator(field, systems=crystals, laws=[law], rtol=1e-8).deviations
 
 
 def test_second_derivatives(lode, meshes, monkeypatch):
-    monkeypatch.setattr(roads, "RATIOS", (2.0,))
+    monkeypatch.setattr(roads, "RATIOS", (1.0,))
     batch = as_batch(ase.build.bulk("NaCl", "rocksalt", 5.6))
     centers = Centers.of(batch, None, None)
     field = lode([1, 4], max_angular=1, max_radial=0, accuracy=1e-2).expansion
@@ -156,7 +155,7 @@ def test_pairs_part_by_part(lode, monkeypatch):
 def test_explicit_gradients_are_of_the_direct_sum(lode, request, monkeypatch):
     """Values that come with explicit gradients are those that the gradients belong to."""
     monkeypatch.setattr(roads, "RATIOS", (2.0,))
-    field = lode(1, max_angular=1, max_radial=1, accuracy=1e-3)
+    field = lode([1, 4], max_angular=2, max_radial=1, accuracy=1e-3)
     direct = field.compute(salt())
     request.getfixturevalue("meshes")
     plain, graded = field.compute(salt()), field.compute(salt(), gradients=["strain"])

@@ -18,7 +18,6 @@ import torch
 
 from .radial import nodes
 from .reciprocal import ReciprocalTerm
-from .recompute import in_part
 from .sites import Sites
 from .vectors import WaveVectors
 
@@ -73,14 +72,17 @@ class MeshTerm:
         columns = torch.arange(fields.shape[0] * basis.shape[1], device=k.device)
         at_once = max(FEWEST, BLOCK // math.prod(self.shape) // FEWEST * FEWEST)
         around = places[sites.centers]
-        found = [in_part(self._columns, around, fields, basis, part) for part in columns.split(at_once)]
+        found = [_Seen.apply(self, part, around, fields, basis) for part in columns.split(at_once)]
         found = torch.cat([places.new_zeros(len(around), 0), *found], dim=1)
         n_fields, n_lm = scales.shape[0], self.term.n_lm
         found = found.unflatten(1, (sites.n_channels, n_fields, n_lm, -1)).transpose(2, 3)
         return found.flatten(3)
 
-    def _columns(self, places, fields, basis, columns):  # -> [centre, column]
-        """Some of the columns ((channel, exponent), lm, n) of the coefficients."""
+    def meshes(self, columns: torch.Tensor, fields: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:
+        """Some columns ((channel, exponent), lm, n) of the field on the basis, around every knot.
+
+        # -> [n1, n2, n3, column]
+        """
         field, column = columns // basis.shape[1], columns % basis.shape[1]
         n = basis.shape[1] // self.term.n_lm
         odd = torch.tensor([math.isqrt(lm) % 2 == 1 for lm in range(self.term.n_lm)], device=columns.device)
@@ -90,8 +92,31 @@ class MeshTerm:
         half = (n1, n2, n3 // 2 + 1)
         spectrum = waves.new_zeros(len(columns), math.prod(half)).index_copy(1, self.rows, waves).unflatten(1, half)
         meshes = torch.fft.irfftn(spectrum, s=self.shape, dim=(1, 2, 3), norm="forward")
-        rows = meshes.flatten(1).T.contiguous().unflatten(0, self.shape)  # -> [n1, n2, n3, column]
-        return ops.mesh_gather(rows, places, self.order)
+        return meshes.flatten(1).T.contiguous().unflatten(0, self.shape)
+
+
+class _Seen(torch.autograd.Function):
+    """What centres see of some meshes, which are made again on the way back rather than kept."""
+
+    @staticmethod
+    def forward(ctx, term, columns, places, fields, basis):
+        ctx.term, ctx.columns = term, columns
+        ctx.save_for_backward(places, fields, basis)
+        return ops.mesh_gather(term.meshes(columns, fields, basis), places, term.order)
+
+    @staticmethod
+    def backward(ctx, grad):
+        term, (places, *given) = ctx.term, ctx.saved_tensors
+        third = torch.is_grad_enabled()  # only then the result is part of a graph
+        with torch.enable_grad():
+            # new nodes: partial derivatives are asked for here
+            own = [x.view_as(x) for x in given]
+            meshes = term.meshes(ctx.columns, *own)
+        to_places = ops.mesh_slopes(grad, meshes, places, term.order)
+        to_meshes = ops.mesh_spread(grad, places, term.shape, term.order)
+        wanted = [x for x in own if x.requires_grad]
+        found = iter(torch.autograd.grad(meshes, wanted, to_meshes, create_graph=third) if wanted else ())
+        return None, None, to_places, *(next(found) if x.requires_grad else None for x in own)
 
 
 def _half_sphere(cell: torch.Tensor, shape, cutoff: float) -> tuple[np.ndarray, torch.Tensor]:

@@ -11,7 +11,6 @@ from ketmap_ops.outer import expand_outer
 from ketmap_ops.reference.expansion import radial
 from sphericart.torch import SphericalHarmonics
 
-from .recompute import in_part
 from .sites import Sites
 from .vectors import plane_normal
 
@@ -38,7 +37,8 @@ class PairTerm:
         return cls(batch, remembered_environments(batch, cutoff, types, centers), table, spacing, cutoff, width)
 
     @property
-    def _numbers(self) -> tuple[float, float, float]:
+    def numbers(self) -> tuple[float, float, float]:
+        """Spacing, cutoff and width."""
         return self.spacing, self.cutoff, self.width
 
     def values(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)], centres by (type, system, atom)
@@ -49,7 +49,7 @@ class PairTerm:
             vectors = found.differentiable_vectors(batch)
         if len(found) == 0:
             return self.table.new_zeros(0, len(found.types), self.table.shape[1] ** 2, self.table.shape[2])
-        return ops.expand(vectors, found.starts, found.own, self.table, *self._numbers, 1.0)
+        return ops.expand(vectors, found.starts, found.own, self.table, *self.numbers, 1.0)
 
     def jacobian(self, rows: torch.Tensor) -> torch.Tensor:  # -> [row, atom, 3, lm, (exponent, n)]
         """Derivatives of c_i by the place of atom j of all images, as if i stood still, for some rows of ``values``."""
@@ -61,14 +61,14 @@ class PairTerm:
             vectors = found.vectors[first:last].detach()
             each = torch.arange(len(vectors) + 1, device=vectors.device)
             segments = torch.full((len(vectors),), -1, dtype=torch.int32, device=vectors.device)
-            slopes = ops.expand_jacobian(vectors, each, segments, self.table, *self._numbers)
+            slopes = ops.expand_jacobian(vectors, each, segments, self.table, *self.numbers)
             out[place].index_add_(0, found.neighbors[first:last].long(), slopes)
         return out
 
     def strain(self) -> torch.Tensor:  # -> [centre, channel, 3, 3, lm, (exponent, n)]
         """Derivatives by ε, detached."""
         found, vectors = self.environments, self.environments.vectors.detach()
-        return expand_outer(vectors, vectors, found.starts, found.own, self.table, *self._numbers)
+        return expand_outer(vectors, vectors, found.starts, found.own, self.table, *self.numbers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,17 +85,47 @@ class PairParts:
     width: float
     at_once: int  # centres
 
+    @property
+    def numbers(self) -> tuple[float, float, float]:
+        """Spacing, cutoff and width."""
+        return self.spacing, self.cutoff, self.width
+
     def values(self) -> torch.Tensor:  # -> [centre, channel, lm, (exponent, n)], centres by (type, system, atom)
         """Coefficients, differentiable in positions and cells."""
         atoms = torch.nonzero(self.centers)[:, 0]
         atoms = atoms[torch.argsort(self.batch.types[atoms], stable=True)]
-        parts = atoms.split(self.at_once)
-        return torch.cat([in_part(self._around, self.batch.positions, self.batch.cells, part) for part in parts])
+        given = self.batch.positions, self.batch.cells
+        return torch.cat([_Around.apply(self, part, *given) for part in atoms.split(self.at_once)])
 
-    def _around(self, positions: torch.Tensor, cells: torch.Tensor, atoms: torch.Tensor) -> torch.Tensor:
-        batch = dataclasses.replace(self.batch, positions=positions, cells=cells, memory=None)
+    def around(self, atoms: torch.Tensor) -> Environments:
+        """The pairs of some centres."""
         centers = torch.zeros_like(self.centers).index_fill(0, atoms, True)
-        return PairTerm.within(batch, self.types, centers, self.table, self.spacing, self.cutoff, self.width).values()
+        return environments(self.batch, None, self.cutoff, self.types, centers)
+
+
+class _Around(torch.autograd.Function):
+    """Sums over the pairs of some centres, which are found again on the way back rather than kept."""
+
+    @staticmethod
+    def forward(ctx, term, atoms, positions, cells):
+        ctx.term, ctx.atoms = term, atoms
+        ctx.save_for_backward(positions, cells)
+        found = term.around(atoms)
+        return ops.expand(found.vectors, found.starts, found.own, term.table, *term.numbers, 1.0)
+
+    @staticmethod
+    def backward(ctx, grad):
+        term, found = ctx.term, ctx.term.around(ctx.atoms)
+        third = torch.is_grad_enabled()  # only then the result is part of a graph
+        with torch.enable_grad():
+            # new nodes: partial derivatives are asked for here
+            own = [x.view_as(x) for x in ctx.saved_tensors]
+            positions, cells = own
+            vectors = found.differentiable_vectors(dataclasses.replace(term.batch, positions=positions, cells=cells))
+        to_vectors = ops.expand_vjp(grad.contiguous(), vectors, found.starts, term.table, *term.numbers)
+        wanted = [x for x in own if x.requires_grad]
+        slopes = iter(torch.autograd.grad(vectors, wanted, to_vectors, create_graph=third))
+        return None, None, *(next(slopes) if x.requires_grad else None for x in own)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,16 +36,15 @@ template <class T> struct Prepared {
         parallel(n, 256, [&](int64_t begin, int64_t end) {
             mesh_kernels<T>().splines(mesh, first.data(), weights.data(), derivatives.data(), begin, end);
         });
+        // points by their lowest line, those of one line in their order
+        std::vector<int64_t> next(n1 * n2 + 1, 0);
+        const auto line = [&](int64_t i) { return first[3 * i] * n2 + first[3 * i + 1]; };
+        for (int64_t i = 0; i < n; i++) next[line(i) + 1]++;
+        std::partial_sum(next.begin(), next.end(), next.begin());
+        plane_starts.resize(n1 + 1);
+        for (int64_t x = 0; x <= n1; x++) plane_starts[x] = next[x * n2];
         by_plane.resize(n);
-        std::iota(by_plane.begin(), by_plane.end(), 0);
-        const int32_t *low = first.data();
-        std::sort(by_plane.begin(), by_plane.end(), [low](int32_t a, int32_t b) {
-            const int32_t *p = low + 3 * a, *q = low + 3 * b;
-            return std::lexicographical_compare(p, p + 3, q, q + 3) || (std::equal(p, p + 3, q) && a < b);
-        });
-        plane_starts.assign(n1 + 1, 0);
-        for (int64_t i = 0; i < n; i++) plane_starts[first[3 * i] + 1]++;
-        std::partial_sum(plane_starts.begin(), plane_starts.end(), plane_starts.begin());
+        for (int64_t i = 0; i < n; i++) by_plane[next[line(i)]++] = int32_t(i);
     }
     Splines<T> splines() const {
         return {first.data(), weights.data(), derivatives.data(), by_plane.data(), plane_starts.data()};
