@@ -17,7 +17,7 @@ from ketmap_density import (
     TensorProduct,
 )
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
-from ketmap_soap import SoapPowerSpectrum, SoapRadialSpectrum
+from ketmap_soap import SoapBispectrum, SoapPowerSpectrum, SoapRadialSpectrum
 
 from ..labels import labels
 from ..structures import torch_system
@@ -34,7 +34,13 @@ NAMES = [
     *("SphericalExpansion, channels", "SoapPowerSpectrum, channels"),
     *("SphericalExpansion, sizes", "SphericalExpansionByPair, sizes", "SoapPowerSpectrum, sizes"),
     *("EquivariantPowerSpectrum", "EquivariantPowerSpectrum, two", "EquivariantPowerSpectrumByPair"),
-    *("PowerSpectrum", "PowerSpectrum, types", "LodeSphericalExpansion", "LodeSphericalExpansion, exponents"),
+    *(
+        "SoapBispectrum",
+        "PowerSpectrum",
+        "PowerSpectrum, types",
+        "LodeSphericalExpansion",
+        "LodeSphericalExpansion, exponents",
+    ),
 ]
 
 
@@ -58,6 +64,8 @@ def calculator(request, hypers):
     ):
         return made[request.param]
     kinds = (SphericalExpansion, SphericalExpansionByPair, SoapRadialSpectrum, SoapPowerSpectrum)
+    if name == "SoapBispectrum":
+        return SoapBispectrum(**small)
     if name == "SoapRadialSpectrum":
         given["basis"] = {"radial": given["basis"]["radial"]}
     if more == "channels":
@@ -99,7 +107,7 @@ def test_exact(calculator, gradients):
 def test_exact_for_selections(calculator, selection):
     if "n" in getattr(selection.get("selected_properties"), "names", ()) and isinstance(calculator, SoapPowerSpectrum):
         selection = {"selected_properties": labels(["l", "n_2"], [1, 0], [0, 1])}
-    elif "selected_properties" in selection and isinstance(calculator, PRODUCTS):
+    elif "selected_properties" in selection and isinstance(calculator, (*PRODUCTS, SoapBispectrum)):
         selection = {"selected_properties": labels(["n_1"], [1])}
     by_pair = (SphericalExpansionByPair, EquivariantPowerSpectrumByPair)
     if "selected_keys" in selection and isinstance(calculator, by_pair):

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ketmap_core import stamp
 from ketmap_core.tensors import as_numpy, library
 from ketmap_density.blocks import Maker
-from ketmap_density.selection import check_gradients
 
-from .densities import check_samples, factor_names, named, needed, neighbors_in_properties
-from .equivariant import DensityProduct
+from .densities import factor_names, named, needed, neighbors_in_properties
+from .equivariant import EquivariantProduct
 from .merged import merged_keys, merged_product
 
 
-class EquivariantPowerSpectrumByPair(DensityProduct):
+class EquivariantPowerSpectrumByPair(EquivariantProduct):
     """λ-SOAP by pair: Σ_m1m2 C^{λM}_{l1m1,l2m2} ⟨a n1 l1 m1|ρ_i⟩ ⟨n2 l2 m2|r_ij⟩ for all pairs (i, j), all (l1, l2).
 
     Keys ``o3_lambda, o3_sigma, first_atom_type, neighbor_1_type, second_atom_type``; samples ``system, first_atom,
@@ -48,55 +46,30 @@ class EquivariantPowerSpectrumByPair(DensityProduct):
     ):
         super().__init__(calculator_1, calculator_2, neighbor_types)
 
-    def compute(
-        self,
-        systems: Any,
-        *,
-        gradients: Sequence[str] | None = None,
-        use_native_system: bool = True,
-        selected_samples: Any = None,
-        selected_properties: Any = None,
-        selected_keys: Any = None,
-        neighbors_to_properties: bool = False,
-    ) -> Any:
-        """λ-SOAP of all pairs of one structure or a list of them.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (torch, with
-            autograd through positions and cells, twice).
-        :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``: pairs whose first atom is among them.
-        :param selected_properties: Labels of some of the properties.
-        :param selected_keys: Labels of some of the keys, ``l_1`` and ``l_2`` among them: only what matches is computed.
-        :param neighbors_to_properties: neighbour types of the density in the properties instead of the keys.
-        :raises ValueError: for selections and gradients with unknown names.
-        """
-        names = list(check_gradients(gradients))
-        check_samples(selected_samples)
+    def _tensor(self, systems, gradients: list[str], samples, properties, keys, in_properties: bool) -> Any:
         first = self.calculator_1.compute(
             systems,
-            gradients=names,
-            selected_samples=selected_samples,
-            selected_keys=needed(selected_keys, {"first_atom_type": "center_type", **factor_names(1)}),
+            gradients=gradients,
+            selected_samples=samples,
+            selected_keys=needed(keys, {"first_atom_type": "center_type", **factor_names(1)}),
         )
         make = Maker.like(first)
         of_pairs = {name: name for name in ("first_atom_type", "second_atom_type")}
         second = self.calculator_2.compute(
             systems,
-            gradients=names,
-            selected_samples=_of_first_atoms(selected_samples, make),
-            selected_keys=needed(selected_keys, of_pairs | {"l_2": "o3_lambda"}),
+            gradients=gradients,
+            selected_samples=_of_first_atoms(samples, make),
+            selected_keys=needed(keys, of_pairs | {"l_2": "o3_lambda"}),
         )
         rename = library(first).rename_dimension
         first = named(rename(first, "keys", "center_type", "first_atom_type"), 1)
         if len(first.keys):
             first = rename(first, "samples", "atom", "first_atom")
-        if neighbors_to_properties:
+        if in_properties:
             first = neighbors_in_properties(first, 1, self.neighbor_types)
         second = named(second, 2)
-        merged = merged_keys(first.keys, second.keys, selected_keys)
-        tensor = merged_product(first, second, merged, make, selected_properties, self._metadata)
-        return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
+        merged = merged_keys(first.keys, second.keys, keys)
+        return merged_product(first, second, merged, make, properties, self._metadata)
 
 
 def _of_first_atoms(selected: Any, make: Maker) -> Any:

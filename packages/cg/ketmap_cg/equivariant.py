@@ -73,9 +73,9 @@ class DensityProduct:
         additive = not in_keys and (self.neighbor_types is not None or not in_properties)
         return [BlockShape.of(key, block, additive) for key, block in tensor.items()]
 
-    def _densities(self, systems: Any, gradients: Any, samples: Any, keys: Any) -> tuple[Any, Any]:
+    def _densities(self, systems: Any, gradients: list[str], samples: Any, keys: Any) -> tuple[Any, Any]:
         """Both densities, as much of them as the selected ``samples`` and ``keys`` of the product need."""
-        options = {"gradients": list(check_gradients(gradients)), "selected_samples": samples}
+        options = {"gradients": gradients, "selected_samples": samples}
         sides = [{"center_type": "center_type", **factor_names(index)} for index in (1, 2)]
         if self.calculator_2 is None:
             both = self.calculator_1.compute(systems, selected_keys=needed(keys, *sides), **options)
@@ -87,7 +87,42 @@ class DensityProduct:
         return first, second
 
 
-class EquivariantPowerSpectrum(DensityProduct):
+class EquivariantProduct(DensityProduct):
+    """What equivariant power spectra of atoms and of pairs share: how they are asked for."""
+
+    def compute(
+        self,
+        systems: Any,
+        *,
+        gradients: Sequence[str] | None = None,
+        use_native_system: bool = True,
+        selected_samples: Any = None,
+        selected_properties: Any = None,
+        selected_keys: Any = None,
+        neighbors_to_properties: bool = False,
+    ) -> Any:
+        """λ-SOAP of all atoms, or all pairs, of one structure or a list of them.
+
+        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (torch, with
+            autograd through positions and cells, twice).
+        :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
+        :param use_native_system: accepted for featomic's sake, without effect.
+        :param selected_samples: Labels of (some of) ``system, atom``; of pairs those whose first atom is among them.
+        :param selected_properties: Labels of some of the properties.
+        :param selected_keys: Labels of some of the keys, ``l_1`` and ``l_2`` among them: only what matches is computed.
+        :param neighbors_to_properties: neighbour types of densities in the properties instead of the keys.
+        :raises ValueError: for selections and gradients with unknown names.
+        """
+        check_samples(selected_samples)
+        selections = selected_samples, selected_properties, selected_keys
+        tensor = self._tensor(systems, list(check_gradients(gradients)), *selections, neighbors_to_properties)
+        return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
+
+    def _tensor(self, systems, gradients: list[str], samples, properties, keys, in_properties: bool) -> Any:
+        raise NotImplementedError
+
+
+class EquivariantPowerSpectrum(EquivariantProduct):
     """λ-SOAP: all covariants of second order of the neighbour density, proper and pseudotensors.
 
     Σ_m1m2 C^{λM}_{l1m1,l2m2} ⟨a n1 l1 m1|ρ_i⟩ ⟨b n2 l2 m2|ρ_i⟩ (Grisafi, Wilkins, Csányi, Ceriotti, PRL 120, 036002
@@ -121,41 +156,14 @@ class EquivariantPowerSpectrum(DensityProduct):
         plain = self.calculator_2 is None and type(one) is SphericalExpansion and one.expansion.species is None
         return FusedSpectrum(one.expansion, self.neighbor_types) if plain else None
 
-    def compute(
-        self,
-        systems: Any,
-        *,
-        gradients: Sequence[str] | None = None,
-        use_native_system: bool = True,
-        selected_samples: Any = None,
-        selected_properties: Any = None,
-        selected_keys: Any = None,
-        neighbors_to_properties: bool = False,
-    ) -> Any:
-        """λ-SOAP of all atoms of one structure or a list of them.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (torch, with
-            autograd through positions and cells, twice).
-        :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``.
-        :param selected_properties: Labels of some of the properties.
-        :param selected_keys: Labels of some of the keys, ``l_1`` and ``l_2`` among them: only what matches is computed.
-        :param neighbors_to_properties: neighbour types in the properties instead of the keys.
-        :raises ValueError: for selections and gradients with unknown names.
-        """
-        check_samples(selected_samples)
+    def _tensor(self, systems, gradients: list[str], samples, properties, keys, in_properties: bool) -> Any:
         if self._fused is not None and not gradients:
-            tensor = self._fused.compute(
-                systems, selected_keys, selected_samples, selected_properties, neighbors_to_properties, self._metadata
-            )
-            return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
-        first, second = self._densities(systems, gradients, selected_samples, selected_keys)
+            return self._fused.compute(systems, keys, samples, properties, in_properties, self._metadata)
+        first, second = self._densities(systems, gradients, samples, keys)
         first, second = named(first, 1), named(second, 2)
-        if neighbors_to_properties:
+        if in_properties:
             first = neighbors_in_properties(first, 1, self.neighbor_types)
             second = neighbors_in_properties(second, 2, self.neighbor_types)
         wanted = ascending if self.calculator_2 is None else None
-        merged = merged_keys(first.keys, second.keys, selected_keys, wanted)
-        tensor = merged_product(first, second, merged, Maker.like(first), selected_properties, self._metadata)
-        return stamp(tensor, calculator=type(self).__name__, hypers=self.to_dict())
+        merged = merged_keys(first.keys, second.keys, keys, wanted)
+        return merged_product(first, second, merged, Maker.like(first), properties, self._metadata)

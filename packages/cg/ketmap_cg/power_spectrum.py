@@ -7,6 +7,7 @@ import numpy as np
 from ketmap_core import stamp
 from ketmap_core.tensors import as_numpy
 from ketmap_density.blocks import Maker
+from ketmap_density.selection import check_gradients
 
 from .densities import check_samples, named, neighbors_in_properties
 from .equivariant import DensityProduct
@@ -62,7 +63,7 @@ class PowerSpectrum(DensityProduct):
         :raises ValueError: for selections and gradients with unknown names.
         """
         check_samples(selected_samples)
-        first, second = self._densities(systems, gradients, selected_samples, selected_keys)
+        first, second = self._densities(systems, list(check_gradients(gradients)), selected_samples, selected_keys)
         first, second = (
             neighbors_in_properties(named(density, index), index, self.neighbor_types)
             for index, density in ((1, first), (2, second))

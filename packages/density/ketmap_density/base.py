@@ -62,7 +62,7 @@ class AssembledCalculator:
         return assembly.shapes(keys, check_gradients(gradients))
 
     def _prepare(self, systems, selected_keys, selected_samples, selected_properties):  # -> assembly, its keys
-        raise TypeError(f"{type(self).__name__} cannot be planned: it does not declare the sizes of its blocks")
+        raise NotImplementedError
 
 
 class DensityCalculator(AssembledCalculator):

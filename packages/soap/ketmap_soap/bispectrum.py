@@ -1,19 +1,21 @@
 """The bispectrum: rotational invariants of third order of the neighbour density."""
 
 import dataclasses
+import functools
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import metatensor
 import numpy as np
 import torch
-from ketmap_cg.layout import Dense, Layout, dense, found_center_types
+from ketmap_cg.layout import Dense, DenseGradient, Layout, dense, found_center_types
 from ketmap_cg.samples import moved, take_rows
-from ketmap_core import as_batch, stamp
+from ketmap_core import BlockShape, as_batch
 from ketmap_density import SphericalExpansion
 from ketmap_density.base import DensityCalculator
 from ketmap_density.blocks import Maker
-from ketmap_density.selection import Selection, check_gradients
+from ketmap_density.selection import Selection
 
 from .triple import PROPERTIES, multiplicity, triple_of, unique_triples
 
@@ -50,40 +52,15 @@ class SoapBispectrum(DensityCalculator):
     (1, 160)
     """
 
-    def compute(
-        self,
-        systems,
-        *,
-        gradients=None,
-        use_native_system=True,
-        selected_samples=None,
-        selected_properties=None,
-        selected_keys=None,
-    ):
-        """Bispectra of all atoms of one structure or a list of them, as a TensorMap.
-
-        :param systems: ASE or chemfiles structures (a NumPy TensorMap comes back), or metatomic ``System`` (a torch
-            TensorMap on their device, with autograd through positions and cells, twice differentiable).
-        :param gradients: explicit gradients, any of ``"positions"``, ``"strain"``, ``"cell"``.
-        :param use_native_system: accepted for featomic's sake, without effect.
-        :param selected_samples: Labels of (some of) ``system, atom``, or a TensorMap with the samples of each key.
-        :param selected_properties: Labels of (some of) the properties, or a TensorMap with those of each key: only
-            these are computed.
-        :param selected_keys: Labels of some of the key dimensions, which keep the keys that match; or of all of them:
-            then these are the keys, and types that do not occur give empty blocks.
-        :raises ValueError: for structures with non-finite numbers or flat periodic cells, and for selections or
-            gradients with unknown names.
-        """
-        gradients = list(check_gradients(gradients))
+    def _prepare(self, systems, selected_keys, selected_samples, selected_properties):
         selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, PROPERTIES)
-        wanted = _expansion_keys(selection, self.expansion.basis.angular_channels())
-        batch = as_batch(systems)
-        expansion = SphericalExpansion(cutoff=self.cutoff, density=self.density, basis=self.basis)
-        tensor = expansion.compute(
-            systems, gradients=gradients, selected_samples=selection.centers(), selected_keys=wanted
+        density = functools.partial(
+            SphericalExpansion(cutoff=self.cutoff, density=self.density, basis=self.basis).compute,
+            systems,
+            selected_samples=selection.centers(),
+            selected_keys=_expansion_keys(selection, self.expansion.basis.angular_channels()),
         )
-        assembly = Assembly(self.expansion.sizes, Maker.of(batch), selection)
-        return stamp(assembly.tensor(tensor), calculator="SoapBispectrum", hypers=self.to_dict())
+        return Assembly(self.expansion.sizes, Maker.of(as_batch(systems)), selection, density), None
 
 
 def _expansion_keys(selection: Selection, degrees: list[int]) -> Any:
@@ -115,9 +92,21 @@ class Assembly:
     sizes: tuple[int, ...]
     make: Maker
     selection: Selection
+    density: Callable[..., Any]  # computes the TensorMap of the density
 
-    def tensor(self, expansion: Any):
-        """``expansion``: the TensorMap of the density, with gradients."""
+    def tensor(self, keys: None, gradients: tuple[str, ...]):
+        """The TensorMap; its keys are known with the density."""
+        found = self._found(self.density(gradients=list(gradients)))
+        return self.make.tensor(KEYS, [key for key, _ in found], [self._block(*each) for each in found])
+
+    def shapes(self, keys: None, gradients: tuple[str, ...]) -> list[BlockShape]:
+        """The sizes of the blocks, from a density of one n alone."""
+        one = metatensor.Labels(["n"], np.zeros((1, 1), dtype=np.int32))
+        found = self._found(self.density(gradients=list(gradients), selected_properties=one))
+        return [self._shape(*each) for each in found]
+
+    def _found(self, expansion: Any) -> list[tuple[Key, Dense]]:
+        """The keys that are wanted, each with the density around the centres of its type."""
         around = {c: dense(expansion, c, Layout.of(expansion, c)) for c in found_center_types(expansion)}
         available = []
         for center, density in around.items():
@@ -129,7 +118,16 @@ class Assembly:
         for key in keys:
             if list(key[1:]) != sorted(key[1:]):
                 raise ValueError(f"selected key {dict(zip(KEYS, key))}: neighbour types must ascend")
-        return self.make.tensor(KEYS, keys, [self._block(key, around[key[0]]) for key in keys])
+        return [(key, around[key[0]]) for key in keys]
+
+    def _shape(self, key: Key, around: Dense) -> BlockShape:
+        n, rows = len(self._table(key)[0]), self._rows(key, around)[0]
+        slopes = {
+            name: (len(self._moved(key, gradient, rows)[0]), *(len(c) for c in gradient.components), n)
+            for name, gradient in around.gradients.items()
+        }
+        size = next(iter(around.values.values())).element_size()
+        return BlockShape(dict(zip(KEYS, key)), (len(rows), n), slopes, size)
 
     def _block(self, key: Key, around: Dense):
         table, labels = self._table(key)
@@ -142,9 +140,8 @@ class Assembly:
         samples = self.make.labels(("system", "atom"), samples)
         block = self.make.block(self.make.array(form(*here) * scale), samples, [], labels)
         for name, gradient in around.gradients.items():
-            entries, which = moved(gradient.samples, rows, len(rows))
-            moves = np.any([gradient.present[t,] for t in key[1:]], axis=0)[which]
-            entries, where = entries[moves], torch.from_numpy(which[moves]).to(scale.device)
+            entries, which = self._moved(key, gradient, rows)
+            where = torch.from_numpy(which).to(scale.device)
             base = torch.from_numpy(entries[:, 0].astype(np.int64)).to(scale.device)
             slopes = [self._factor(around, gradient.values, t)[where] for t in key[1:]]
             n_directions = slopes[0].shape[1]
@@ -159,6 +156,13 @@ class Assembly:
             made = self.make.block(values, self.make.labels(gradient.names, entries), gradient.components, labels)
             block.add_gradient(name, made)
         return block
+
+    @staticmethod
+    def _moved(key: Key, gradient: DenseGradient, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of what moves a block with these rows of the density, and which rows of the gradient these are."""
+        entries, which = moved(gradient.samples, rows, len(rows))
+        moves = np.any([gradient.present[t,] for t in key[1:]], axis=0)[which]
+        return entries[moves], which[moves]
 
     def _rows(self, key: Key, around: Dense) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the density that are the block's samples (−1: zeros), and the labels of these."""
