@@ -1,5 +1,7 @@
 """Errors, torch, other bases, and products with a density: what the field shares with other calculators."""
 
+import dataclasses
+
 import ase
 import ase.build
 import featomic
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from ketmap_cg import EquivariantPowerSpectrum
-from ketmap_core import CoincidentAtomsWarning, info
+from ketmap_core import CoincidentAtomsWarning, as_batch, info
 from ketmap_density import Cutoff, Explicit, Gaussian, Gto, LaplacianEigenstate, SphericalExpansion, TensorProduct
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw, expansion
 from ketmap_lode.fourier import ExponentialIntegral, transform
@@ -180,3 +182,28 @@ def test_degrees_that_no_block_has_are_not_computed(lode, crystals, monkeypatch)
     for key, block in some.items():
         scale = np.abs(whole.block(key).values).max()
         np.testing.assert_allclose(block.values, whole.block(key).values, rtol=0, atol=1e-13 * scale)
+
+
+def test_waves_of_the_last_cell(lode, crystals):
+    """They are made once for atoms that move in a cell, anew for another one and for derivatives by the cell."""
+    calculator = lode(1)
+    moved, larger = crystals[0].copy(), crystals[0].copy()
+    moved.positions += 0.1 * np.sin(np.arange(moved.positions.size)).reshape(-1, 3)
+    larger.set_cell(1.01 * larger.cell.array, scale_atoms=True)
+    for system in (crystals[0], moved, larger, moved, crystals[2], moved):
+        again, fresh = calculator.compute(system), lode(1).compute(system)
+        for one, other in zip(again.blocks(), fresh.blocks()):
+            np.testing.assert_array_equal(one.values, other.values)
+    batch = as_batch(moved.copy())
+    batch = dataclasses.replace(batch, is_torch=True)
+    leaves = batch.positions.requires_grad_(), batch.cells.requires_grad_()
+    values = sum((block.values**3).sum() for block in calculator.compute(batch).blocks())
+    slopes = torch.autograd.grad(values, leaves)
+    assert all(slope.abs().max() > 1e-3 for slope in slopes)
+    with torch.inference_mode():
+        lode(1).compute(moved)
+        calculator.compute(larger)
+    batch = dataclasses.replace(as_batch(larger.copy()), is_torch=True)
+    batch.positions.requires_grad_()
+    (slopes,) = torch.autograd.grad(calculator.compute(batch).block(0).values.sum(), batch.positions)
+    assert slopes.isfinite().all()

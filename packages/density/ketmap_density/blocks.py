@@ -106,7 +106,9 @@ def parts(environments: Environments) -> dict[int, Part]:
 
 def samples_of(environments: Environments, batch: Batch) -> np.ndarray:  # -> int32 [centre, (system, atom)]
     """System and atom, counted within the system, of every centre."""
-    return batch.places(environments.centers).int().cpu().numpy()
+    atoms = environments.centers.cpu().numpy()
+    system, starts = batch.system.cpu().numpy()[atoms], batch.starts.cpu().numpy()
+    return np.stack([system, atoms - starts[system]], axis=1).astype(np.int32)
 
 
 def take(values, rows: Rows):

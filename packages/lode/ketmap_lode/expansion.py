@@ -28,6 +28,8 @@ from .vectors import crystal_vectors, slab_vectors
 INTEGRAL_ACCURACY = 1e-12
 #: atoms of systems whose waves are summed in one call
 TOGETHER = 1024
+#: numbers, of weights that are kept
+KEPT = 1 << 22
 
 LONGEST_LIST = 1 << 22  # pairs that are kept in memory
 PART = 1 << 21  # of longer lists, what is there at a time
@@ -111,7 +113,7 @@ class FieldExpansion:
             self.roads = Roads(self.density, self.basis, self.accuracy)
             self.k_cutoff = self.roads.factor / self.density.smearing
         self.l_max = len(self.sizes) - 1  #: largest angular degree, inclusive
-        self._tables, self._parts = {}, {self.l_max: self}
+        self._tables, self._parts, self._last = {}, {self.l_max: self}, None
 
     def up_to(self, l_max: int) -> "FieldExpansion":
         """The same field for degrees up to ``l_max`` alone."""
@@ -206,10 +208,7 @@ class FieldExpansion:
 
     def _crystal(self, sites: Sites) -> list:
         """Over waves below the cutoff."""
-        table, spacing = self._like(sites.positions, "basis", self.k_cutoff)
-        waves, density = crystal_vectors(sites, self.k_cutoff), self.density
-        smearings = (density.smearing,) * self.n_exponents
-        terms = [ReciprocalTerm(sites, waves, table, spacing, density.exponents, smearings, (self.k_cutoff, 0.0))]
+        terms = [self._waves(sites, (self.density.smearing,) * self.n_exponents, (self.k_cutoff, 0.0))]
         if any(self._mean_field):
             terms.append(UniformTerm(sites, sites.positions.new_tensor(self._mean_field), (self.l_max + 1) ** 2))
         return terms
@@ -221,12 +220,11 @@ class FieldExpansion:
         terms have explicit derivatives.
         """
         exponents, smearing, terms = self.density.exponents, self.density.smearing, []
-        if road.waves:
+        if road.waves and road.mesh is None:
+            terms.append(self._waves(sites, road.smearings, road.fade))
+        elif road.waves:
             table, spacing = self._like(sites.positions, "basis", road.end)
-            how = table, spacing, exponents, road.smearings, road.fade
-            direct = road.mesh is None
-            waves = crystal_vectors(sites, road.end) if direct else road.mesh
-            terms.append((ReciprocalTerm if direct else MeshTerm)(sites, waves, *how))
+            terms.append(MeshTerm(sites, road.mesh, table, spacing, exponents, road.smearings, road.fade))
         strength = sites.positions.new_tensor(self._mean_field)
         if road.pairs:
             cutoff = atom_range(self.basis, exponents, smearing, road.smearings, NEAR_SHARE * self.accuracy)
@@ -242,6 +240,25 @@ class FieldExpansion:
         if strength.any():
             terms.append(UniformTerm(sites, strength, (self.l_max + 1) ** 2))
         return terms
+
+    def _waves(self, sites: Sites, smearings: tuple[float, ...], fade: tuple[float, float]) -> ReciprocalTerm:
+        """Of a crystal. The waves and weights of the last cell are kept, for atoms that move in it."""
+        cell = sites.cell
+        table, spacing = self._like(sites.positions, "basis", fade[0])
+
+        def make() -> ReciprocalTerm:
+            waves = crystal_vectors(sites, fade[0])
+            return ReciprocalTerm(sites, waves, table, spacing, self.density.exponents, smearings, fade)
+
+        if cell.requires_grad:
+            return make()
+        name = cell.cpu().numpy().tobytes(), cell.dtype, cell.device, self.l_max, smearings, fade
+        if self._last is None or self._last[0] != name:
+            made = make()
+            few = len(made.waves.k) * made.n_lm * table.shape[2] < KEPT
+            self._last = (name, made) if few and not made.waves.k.is_inference() else None
+            return made
+        return self._last[1].around(sites)
 
     def _slab(self, sites: Sites) -> list:
         density = self.density

@@ -4,8 +4,8 @@ c_ialm,n = Σ_k w(k) 4π v̂(k) f_nl(k) Y_lm(k̂) Σ_{j∈a} Re[i^l exp(−ik·r
 cosines for even l, sines for odd.
 """
 
+import copy
 import dataclasses
-import functools
 import itertools
 import math
 
@@ -35,11 +35,21 @@ class ReciprocalTerm:
         self.sites, self.waves, self.table, self.spacing = sites, waves, table, spacing
         self.exponents, self.smearings, self.fade = exponents, smearings, fade
         self.n_lm = table.shape[1] ** 2
+        self._made = {}
 
-    @functools.cached_property
+    def around(self, sites: Sites) -> "ReciprocalTerm":
+        """The same waves, with the same weights, for other atoms in the same cell."""
+        other = copy.copy(self)
+        other.sites = sites
+        return other
+
+    @property
     def weights(self) -> torch.Tensor:  # -> [k, lm, (exponent, n)]
-        """What stands before the phases."""
-        return self._times(self.basis(), self.scales(torch.linalg.vector_norm(self.waves.k, dim=1)))
+        """What stands before the phases; made once."""
+        if "weights" not in self._made:
+            scales = self.scales(torch.linalg.vector_norm(self.waves.k, dim=1))
+            self._made["weights"] = self._times(self.basis(), scales)
+        return self._made["weights"]
 
     def basis(self) -> torch.Tensor:  # -> [k, lm, n]
         """f_nl(k) Y_lm(k̂), faded out, with the sign of i^l; the weights are this times the scales."""
