@@ -56,6 +56,40 @@ def test_stress_is_the_slope_of_the_energy(salts):
     assert jumps(*along_a_strain(learn(salts), atoms)).max() > 1e-4
 
 
+def test_a_mesh_is_kept_as_the_cell_changes(salts, monkeypatch):
+    """One calculator keeps the knots along a strain; with knots chosen anew for every cell energies jump."""
+    monkeypatch.setattr(roads, "CALL", 0.0)
+    monkeypatch.setattr(roads, "WAVE", 1e9)  # waves one by one are too dear
+    model, atoms = learn(salts, accuracy=1e-2), salts[0][0]
+    calculator = Calculator(model, grade=None)
+    calculator.get_potential_energy(atoms)
+    (((rule, end), shape),) = calculator._batch.choices.items()
+    # where another mesh would be chosen for a new cell
+    cell = torch.tensor(atoms.cell.array)
+    scales = np.linspace(1.0, 1.5, 200)
+    where = next(scale for scale in scales if rule.shape(1.06 * scale * cell, end) != shape)
+    strains = where - 1 + np.linspace(-0.01, 0.01, 21)
+
+    def along(calculator_of):
+        energies, slopes = [], []
+        for strain in strains:
+            strained = atoms.copy()
+            strained.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
+            strained.calc = calculator_of()
+            energies.append(strained.get_potential_energy())
+            pressure = np.trace(strained.get_stress(voigt=False)) * strained.get_volume()
+            slopes.append(pressure / (1 + strain))
+        return jumps(strains, np.array(energies), np.array(slopes)).max()
+
+    calculator.begin()
+    smooth, jumping = along(lambda: calculator), along(lambda: Calculator(model, grade=None))
+    assert smooth < 1e-6 and jumping > max(1e-5, 20 * smooth)
+    # what has been chosen is of one run
+    assert len(calculator._batch.choices) == 1
+    calculator.begin()
+    assert calculator._batch.choices == {}
+
+
 @pytest.mark.slow
 def test_energy_is_kept(salts):
     """64 ions from rest at 600 K: half of that remains as heat, and the total energy remains."""

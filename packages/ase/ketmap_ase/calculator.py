@@ -1,5 +1,6 @@
 """A fitted model as an ASE calculator."""
 
+import dataclasses
 import os
 import warnings
 
@@ -69,6 +70,8 @@ class Calculator(ase.calculators.calculator.Calculator):
         """Begin a run: evaluations count from zero, and a warning may be given again."""
         self.reset()
         self.evaluations, self._warned = 0, False
+        if self._batch is not None:
+            self._batch.choices.clear()
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """What changed since the last evaluation (ASE's general comparison takes longer than nine atoms)."""
@@ -156,7 +159,7 @@ class Calculator(ase.calculators.calculator.Calculator):
             )
         self.begin()
         self.atoms = self._atoms = atoms.copy()
-        self._batch = as_batch(self._atoms.copy())
+        self._batch = dataclasses.replace(as_batch(self._atoms.copy()), choices={})  # kept through the run
         self._positions = self._batch.positions.numpy()  # shared with the batch
         self._cell = self._batch.cells.numpy()[0]
         self._list = None

@@ -26,7 +26,9 @@ class Batch:
     system: torch.Tensor  # -> [atom] int32, index of the system of each atom
     starts: torch.Tensor  # -> [system + 1] int64, first atom of each system
     is_torch: bool = False  # whether results go out as torch TensorMaps
-    memory: Any = None  # a PairMemory of these atoms where they were before; parts of a batch have none
+    # of these atoms where they were before; parts of a batch have neither
+    memory: Any = None  # a PairMemory: lists for use again
+    choices: dict | None = None  # how something is computed, by name: kept, so that energies do not jump on the way
 
     def __len__(self) -> int:
         """Number of systems."""

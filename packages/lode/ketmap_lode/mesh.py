@@ -22,6 +22,7 @@ from .sites import Sites
 from .vectors import WaveVectors
 
 BLOCK = 1 << 21  # values of meshes held at once
+ROOM = 0.06  # for a cell to grow along each axis before a mesh is too coarse
 FEWEST = 8  # meshes at once, so that their values at a knot fill vectors
 
 
@@ -32,13 +33,27 @@ class MeshRule:
     spacing: float  #: Å
     order: int
 
-    def shape(self, cell: torch.Tensor, cutoff: float) -> tuple[int, int, int]:
-        """Knots along the axes of a ``cell``: numbers whose transforms are fast, and that hold all |k| < ``cutoff``."""
+    def shape(self, cell: torch.Tensor, cutoff: float, choices: dict | None = None) -> tuple[int, int, int]:
+        """Knots along the axes of a ``cell``: numbers whose transforms are fast, and that hold all |k| < ``cutoff``.
+
+        With ``choices``, a shape that has been chosen before serves until it is too coarse; there is room for a cell
+        that grows. Where the shape changes energies jump, within the accuracy.
+        """
+        if choices is None:
+            return _fast(self._least(cell, cutoff))
+        kept = choices.get((self, cutoff))
+        if kept is None or any(n < least for n, least in zip(kept, self._least(cell, cutoff))):
+            kept = choices[self, cutoff] = _fast(self._least((1 + ROOM) * cell, cutoff))
+        return kept
+
+    def _least(self, cell: torch.Tensor, cutoff: float) -> list[int]:
         lengths = torch.linalg.vector_norm(cell.detach().double(), dim=1).tolist()
-        needed = [
-            max(math.ceil(length / self.spacing), 2 * _reach(length, cutoff) + 1, self.order) for length in lengths
-        ]
-        return tuple(scipy.fft.next_fast_len(n, real=True) for n in needed)
+        return [max(math.ceil(length / self.spacing), 2 * _reach(length, cutoff) + 1, self.order) for length in lengths]
+
+
+def _fast(needed: list[int]) -> tuple[int, ...]:
+    """Numbers whose transforms are fast."""
+    return tuple(scipy.fft.next_fast_len(n, real=True) for n in needed)
 
 
 def _reach(length: float, cutoff: float) -> int:
@@ -51,7 +66,7 @@ class MeshTerm:
 
     def __init__(self, sites: Sites, rule: MeshRule, table, spacing: float, exponents, smearings, fade):
         self.sites, self.order = sites, rule.order
-        self.shape = rule.shape(sites.cell, fade[0])
+        self.shape = rule.shape(sites.cell, fade[0], sites.choices)
         index, self.rows = _half_sphere(sites.cell, self.shape, fade[0])
         influence = table.new_tensor(np.prod(_influence(index / np.array(self.shape), rule.order), axis=1))
         self.inverse = torch.linalg.inv(sites.cell)

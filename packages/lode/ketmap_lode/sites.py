@@ -16,6 +16,7 @@ class Sites:
     channel: torch.Tensor  # int64 [atom], −1: of no wanted type
     centers: torch.Tensor  # int64 [centre], atoms
     n_channels: int
+    choices: dict | None = None  # of the batch
 
     @classmethod
     def of(cls, batch: Batch, system: int, channel: torch.Tensor, centers: torch.Tensor, n_channels: int) -> "Sites":
@@ -28,6 +29,7 @@ class Sites:
             channel[first:last],
             centers - first,
             n_channels,
+            batch.choices,
         )
 
     @property
