@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ketmap_cg import Contraction, DensityCorrelations, MessagePassing, Nice
 from ketmap_cg.nice import network
-from ketmap_core import FileFormatError, NotFittedError, UnknownTypesError, check, info
+from ketmap_core import FileFormatError, NotFittedError, UnknownTypesError, check, info, plan
 from ketmap_density import Cutoff, Gto, SphericalExpansionByPair, TensorProduct
 from ketmap_lode import LodeSphericalExpansion, SmearedPowerLaw
 from ketmap_soap import SoapPowerSpectrum
@@ -151,6 +151,27 @@ def test_selected_by_tensor_maps(methanes, nice, seed):
         selected_keys=keys,
     )
     assert_is_part(found, parts, whole)
+
+
+@pytest.mark.parametrize("selection", [{}, {"selected_keys": Labels(["center_type", "order_nu"], np.array([[6, 3]]))}])
+def test_plan(methanes, nice, selection):
+    """A plan knows all sizes; only centres that are wanted have a density."""
+    gradients = ["positions", "strain"]
+    found = plan(nice, methanes[:3], gradients=gradients, trial=0, **selection)
+    tensor = nice.compute(methanes[:3], gradients=gradients, **selection)
+    assert len(found.blocks) == len(tensor.keys) > 0
+    for key, block in tensor.items():
+        shape = next(shape for shape in found.blocks if tuple(shape.key.values()) == tuple(key.values))
+        assert shape.values == block.values.shape and shape.itemsize == 8
+        assert shape.gradients == {name: gradient.values.shape for name, gradient in block.gradients()}
+    if selection:  # other centres may be of any type
+        foreign = ase.Atoms("CFH3", positions=methanes[0].positions)
+        with pytest.raises(UnknownTypesError):
+            nice.compute(foreign, **selection)
+        far = methanes[0] + ase.Atoms("O", positions=[[50.0, 0.0, 0.0]])
+        np.testing.assert_allclose(
+            nice.compute(far, **selection).block(0).values, tensor.block(0).values[:1], rtol=1e-10, atol=1e-12
+        )
 
 
 def test_chunks_do_not_matter(methanes, nice, monkeypatch):

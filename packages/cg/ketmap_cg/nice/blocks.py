@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from ketmap_core import BlockShape
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import Selection
 
@@ -47,6 +48,25 @@ def blocks_of(make: Maker, selection: Selection, around: Dense, network: Network
             gradient_samples = make.labels(gradient.names, labels)
             block.add_gradient(name, make.block(make.array(values), gradient_samples, components, properties))
     return blocks
+
+
+def shape_of(selection: Selection, around: Dense, names: tuple[str, ...], key: Key, count: int) -> BlockShape:
+    """The sizes of the block of one key, which has ``count`` features before selection."""
+    rows = selection.samples_of(key, around.samples)
+    every = np.arange(count)[:, None]
+    columns = selection.properties_of(key, every)
+    columns = selection.choose_properties(every) if columns is None else columns
+    inner = 2 * key[0] + 1, count if columns is None else len(columns)
+    slopes = {
+        name: (
+            len(moved(gradient.samples, rows, 0 if rows is None else len(rows))[0]),
+            *(len(component) for component in gradient.components),
+            *inner,
+        )
+        for name, gradient in around.gradients.items()
+    }
+    n_rows, some = len(around.samples) if rows is None else len(rows), next(iter(around.values.values()))
+    return BlockShape(dict(zip(names, key)), (n_rows, *inner), slopes, some.element_size())
 
 
 def _properties(make: Maker, selection: Selection, key: Key, count: int):  # -> columns or None, labels

@@ -6,13 +6,13 @@ from typing import Any, Self
 
 import metatensor
 import numpy as np
-from ketmap_core import NotFittedError, UnknownTypesError, load_archive, save_archive, stamp
+from ketmap_core import BlockShape, NotFittedError, UnknownTypesError, load_archive, save_archive, stamp
 from ketmap_core.files import ketmap_class
 from ketmap_density.blocks import Maker
 from ketmap_density.selection import Selection
 
 from ..layout import Layout, check_density, dense, found_center_types
-from .blocks import blocks_of
+from .blocks import blocks_of, shape_of
 from .hypers import Contraction
 from .network import fit
 from .storage import Fitted, build, describe, pack, unpack
@@ -153,11 +153,27 @@ class Nice:
         :raises NotFittedError: before :meth:`fit`.
         :raises UnknownTypesError: for types that the sample of :meth:`fit` did not have.
         """
-        fitted = self.fitted
-        types = tuple(fitted.networks) if fitted.chosen else None
         selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, ("q",))
-        tensor = self._density(systems, types, gradients=gradients, selected_samples=selection.centers())
-        return self._transform(tensor, selection)
+        return self._transform(self._needed_density(systems, gradients, selection), selection)
+
+    def shapes(
+        self, systems, *, gradients=None, selected_samples=None, selected_properties=None, selected_keys=None
+    ) -> list[BlockShape]:
+        """The sizes of the blocks that :meth:`compute` gives for the same arguments, for :func:`ketmap_core.plan`; the
+        density is computed."""
+        selection = Selection(selected_keys, selected_samples, selected_properties, KEYS, ("q",))
+        tensor = self._needed_density(systems, gradients, selection)
+        keys, sizes = self._keys(tensor, selection), self._sizes()
+        around = {center: dense(tensor, center, self.fitted.layouts[center]) for center in {key[2] for key in keys}}
+        return [shape_of(selection, around[key[2]], KEYS, key, sizes[key]) for key in keys]
+
+    def _needed_density(self, systems: Any, gradients: Any, selection: Selection) -> Any:
+        """The density around the centres that are wanted."""
+        fitted, wanted = self.fitted, selection.wanted("center_type")
+        types = tuple(fitted.networks) if fitted.chosen else None
+        if wanted is not None:
+            types = tuple(center for center in wanted if types is None or center in types)
+        return self._density(systems, types, gradients=gradients, selected_samples=selection.centers())
 
     def transform(self, tensor: Any, *, selected_keys=None, selected_properties=None):
         """The same from the TensorMap of a density, its explicit gradients included."""
@@ -165,8 +181,18 @@ class Nice:
         return self._transform(tensor, Selection(selected_keys, None, selected_properties, KEYS, ("q",)))
 
     def _transform(self, tensor: Any, selection: Selection) -> Any:
+        fitted, make = self.fitted, Maker.like(tensor)
+        keys, blocks = self._keys(tensor, selection), {}
+        for center in sorted({key[2] for key in keys}):
+            around = dense(tensor, center, fitted.layouts[center])
+            mine = [key for key in keys if key[2] == center]
+            blocks |= blocks_of(make, selection, around, fitted.networks[center], mine)
+        result = make.tensor(KEYS, keys, [blocks[key] for key in keys])
+        return stamp(result, "Nice", self.to_dict() | {"fit": self.fingerprint})
+
+    def _keys(self, tensor: Any, selection: Selection) -> list[tuple[int, ...]]:
+        """The keys that are wanted, of those that this density gives."""
         fitted = self.fitted
-        make = Maker.like(tensor)
         present = [c for c in found_center_types(tensor) if c in fitted.networks or not fitted.chosen]
         if unknown := [center for center in present if center not in fitted.networks]:
             raise UnknownTypesError(
@@ -177,13 +203,7 @@ class Nice:
         if missing := [key for key in keys if key not in available]:
             named = ", ".join(f"{name}={value}" for name, value in zip(KEYS, missing[0]))
             raise ValueError(f"selected key {named} is not among the contracted features of these systems")
-        blocks = {}
-        for center in sorted({key[2] for key in keys}):
-            around = dense(tensor, center, fitted.layouts[center])
-            mine = [key for key in keys if key[2] == center]
-            blocks |= blocks_of(make, selection, around, fitted.networks[center], mine)
-        result = make.tensor(KEYS, keys, [blocks[key] for key in keys])
-        return stamp(result, "Nice", self.to_dict() | {"fit": self.fingerprint})
+        return keys
 
     def empty(self, types: Sequence[int]) -> Any:
         """The TensorMap of no atom at all: the keys and properties that atoms of these types have, whichever of them
