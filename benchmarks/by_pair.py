@@ -46,7 +46,7 @@ def main():
     measure(report, "molecular crystals, position gradients", crystals, given.seconds, ["positions"])
     report.note(
         "Results are 3 kB per pair, 170 kB per atom: half of the time is memory touched for the first time, the rest "
-        "is in the neighbour search, the labels of the pairs and the making of blocks."
+        "is in the labels of the pairs and the making of blocks."
     )
     report.save()
 

@@ -47,9 +47,9 @@ class Around:
         """Distances and unit vectors, zero at zero distance."""
         return expansion.directions(self.vectors)
 
-    @property
+    @functools.cached_property
     def distances(self) -> torch.Tensor:  # -> [pair]
-        return self.directions[0]
+        return expansion.lengths(self.vectors)
 
     @property
     def units(self) -> torch.Tensor:  # -> [pair, 3], detached

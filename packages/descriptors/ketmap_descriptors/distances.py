@@ -8,7 +8,6 @@ from ketmap_density.selection import Selection
 
 from .around import Around
 from .calculator import Descriptor, Key, Part, Parts, chosen_properties
-from .sums import segments
 
 
 class SortedDistances(Descriptor):
@@ -63,10 +62,8 @@ class SortedDistances(Descriptor):
         channels = around.environments.types if separate else (None,)
         properties = chosen_properties(selection, np.arange(self.max_neighbors)[:, None])
         starts = around.starts if separate else around.starts[:: max(len(around.environments.types), 1)]
-        slot, rank, pairs = _ranked(around.distances.detach(), starts, self.max_neighbors)
-        nearest = around.distances.new_full((len(starts) - 1, self.max_neighbors), self.cutoff)
-        nearest = nearest.index_put((slot, rank), around.distances[pairs])  # -> [slot, neighbor]
-        column = torch.from_numpy(properties[:, 0]).to(slot.device)
+        nearest, place = _nearest(around.distances, starts, self.max_neighbors, self.cutoff)  # -> [slot, neighbor]
+        column = torch.from_numpy(properties[:, 0]).to(starts.device)
 
         def rows_of(key: Key) -> torch.Tensor:
             if not separate:
@@ -81,12 +78,12 @@ class SortedDistances(Descriptor):
             values = nearest[slots][:, column]
 
             def slopes():
-                place = slot.new_full((len(starts) - 1,), -1)
-                place[slots] = torch.arange(len(slots), device=slot.device)
-                here = torch.nonzero(place[slot] >= 0)[:, 0]
-                which = rank[here][:, None] == column  # -> [entry, property]
-                along = around.units[pairs[here]][:, :, None] * which[:, None]
-                return around.slopes(place[slot[here]], pairs[here], along)
+                there = torch.arange(place.shape[1], device=starts.device) < torch.diff(starts)[slots, None]
+                row, rank = torch.nonzero(there, as_tuple=True)
+                pairs = starts[slots[row]] + place[slots[row], rank]
+                which = rank[:, None] == column  # -> [entry, property]
+                along = around.units[pairs][:, :, None] * which[:, None]
+                return around.slopes(row, pairs, along)
 
             return Part(around.labels(rows), values, slopes)
 
@@ -100,14 +97,13 @@ class SortedDistances(Descriptor):
         return Parts(available, properties, part)
 
 
-def _ranked(distances: torch.Tensor, starts: torch.Tensor, most: int) -> tuple[torch.Tensor, ...]:
-    """The ``most`` nearest pairs of each slot: slot, rank within it, and pair. -> int64 [entry] each"""
+def _nearest(
+    distances: torch.Tensor, starts: torch.Tensor, most: int, missing: float
+) -> tuple[torch.Tensor, torch.Tensor]:  # -> [slot, most], int64 [slot, rank]
+    """The ``most`` shortest distances of each slot, ``missing`` where there are fewer; their places in the slot."""
     counts = torch.diff(starts)
-    width = int(counts.max()) if len(counts) else 0
-    slots = segments(starts)
-    row = torch.arange(len(slots), device=slots.device) - starts[slots]
-    table = distances.new_full((len(counts), width), torch.inf)
-    table[slots, row] = distances
-    nearest = torch.topk(table, min(most, width), dim=1, largest=False)[1]  # -> [slot, rank]
-    slot, rank = torch.nonzero(torch.arange(nearest.shape[1], device=slots.device) < counts[:, None], as_tuple=True)
-    return slot, rank, starts[slot] + nearest[slot, rank]
+    width = max(int(counts.max()) if len(counts) else 0, 1)
+    there = torch.arange(width, device=starts.device) < counts[:, None]  # -> [slot, place]
+    table = distances.new_full(there.shape, missing).masked_scatter(there, distances)
+    nearest, place = torch.topk(table, min(most, width), dim=1, largest=False)
+    return torch.nn.functional.pad(nearest, (0, max(most - width, 0)), value=missing), place

@@ -44,12 +44,18 @@ def cutoff_function(r: torch.Tensor, cutoff: float, width: float) -> torch.Tenso
     return inside * 0.5 * (1 + torch.cos(math.pi * s))
 
 
+def lengths(vectors: torch.Tensor) -> torch.Tensor:  # -> [pair]
+    """Length of each vector ``[pair, 3]``; derivatives stay finite at zero."""
+    x, y, z = vectors.unbind(-1)  # torch sums over so short an axis slowly
+    square = x * x + y * y + z * z
+    return torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)
+
+
 def directions(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Length ``[pair]`` and direction ``[pair, 3]``; at r = 0 the direction is zero and derivatives stay finite."""
-    square = (vectors**2).sum(-1)
-    safe = torch.where(square > 0, square, torch.ones_like(square)).sqrt()
-    r = torch.where(square > 0, safe, torch.zeros_like(safe))
-    return r, torch.where(square[:, None] > 0, vectors / safe[:, None], 0.0)
+    r = lengths(vectors)
+    there = r > 0
+    return r, torch.where(there[:, None], vectors / torch.where(there, r, 1.0)[:, None], 0.0)
 
 
 def pair_channels(starts: torch.Tensor, n_channels: int) -> tuple[torch.Tensor, torch.Tensor]:
