@@ -13,6 +13,7 @@ from ketmap_lode.expansion import Centers
 from ketmap_lode.mesh import MeshTerm
 from ketmap_lode.real import PairParts
 from ketmap_testing import check_calculator, default_systems
+from metatensor import Labels
 
 
 @pytest.fixture
@@ -131,6 +132,39 @@ def test_second_derivatives(lode, meshes, monkeypatch):
 
     inputs = [x.clone().requires_grad_() for x in (batch.positions + 0.1, batch.cells)]
     assert torch.autograd.gradgradcheck(value, inputs, fast_mode=True)
+
+
+def test_threads_and_single_precision(lode, meshes, monkeypatch):
+    """The number of threads matters no more than to the rounding of Fourier transforms; float32 is close."""
+    monkeypatch.setattr(roads, "RATIOS", (2.0,))
+    batch, threads = as_batch(disordered()), torch.get_num_threads()
+    centers = Centers.of(batch, None, None)
+    field = lode([1, 4], max_angular=2, max_radial=1, accuracy=1e-3).expansion
+    found = []
+    for n in (1, 2, 5):
+        torch.set_num_threads(n)
+        found.append(field.coefficients(centers, batch))
+    torch.set_num_threads(threads)
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-14 * float(found[0].abs().max()))
+    single = dataclasses.replace(batch, positions=batch.positions.float(), cells=batch.cells.float())
+    close = field.coefficients(centers, single)
+    assert close.dtype == torch.float32
+    torch.testing.assert_close(close.double(), found[0], rtol=0, atol=2e-5 * float(found[0].abs().max()))
+
+
+def test_selections(lode, meshes):
+    """Some centres, and types that are not there."""
+    field = lode(accuracy=1e-3)
+    whole = field.compute(salt())
+    samples = Labels(["system", "atom"], np.array([[0, 3], [0, 12]]))
+    some = field.compute(salt(), selected_samples=samples)
+    assert len(some) == len(whole)
+    for key, block in some.items():
+        rows = whole.block(key).samples.select(samples)
+        np.testing.assert_allclose(block.values, whole.block(key).values[np.sort(rows)], rtol=1e-10, atol=1e-12)
+    keys = Labels(list(whole.keys.names), np.array([[0, 1, 11, 3], [1, 1, 3, 3]]))
+    assert all(block.values.size == 0 for block in field.compute(salt(), selected_keys=keys).blocks())
 
 
 def test_pairs_part_by_part(lode, monkeypatch):
