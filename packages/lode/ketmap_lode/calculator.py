@@ -37,8 +37,8 @@ class LodeSphericalExpansion(AssembledCalculator):
     :param k_cutoff: 1/Å; 1.2 π/σ unless said.
     :param accuracy: instead of a cutoff, the root mean square error that the coefficients of each l may have, relative
         to their root mean square, for crystals: these are then summed as the complete field, shared between waves and
-        pairs in the cheapest way and, where there are many atoms, on a mesh. Up to about a thousand atoms energies are
-        smooth in positions and cell; on a mesh they may jump with the cell, within the accuracy.
+        pairs in the cheapest way and, from some hundred or thousand atoms on, over a mesh. Energies are smooth in
+        positions and cell; on a mesh they may jump with the cell, within the accuracy.
 
     >>> import ase.build
     >>> from ketmap_density import Gto, TensorProduct
