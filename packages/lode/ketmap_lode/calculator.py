@@ -115,7 +115,7 @@ class LodeSphericalExpansion(AssembledCalculator):
         :param types: of the neighbours, ascending.
         """
         centers = Centers.of(batch, tuple(types), None)
-        return centers.centers, self.expansion.coefficients(centers, batch)[:, :, 0]
+        return centers.centers, self.expansion.up_to(0).coefficients(centers, batch)[:, :, 0]
 
     def scalar_column(self, key: dict[str, int]) -> int:
         """Where n = 0 of a block stands in the last axis of :meth:`scalars`."""
