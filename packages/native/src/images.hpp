@@ -26,7 +26,8 @@ inline Vec scaled(double s, const Vec &a) { return {s * a[0], s * a[1], s * a[2]
 template <class T>
 inline double pair_vector(const T *from, const T *to, const T *cell, const int32_t *shift, double *v) {
     for (int k = 0; k < 3; k++) {
-        const double images = shift[0] * double(cell[k]) + shift[1] * double(cell[3 + k]) + shift[2] * double(cell[6 + k]);
+        const double images =
+            shift[0] * double(cell[k]) + shift[1] * double(cell[3 + k]) + shift[2] * double(cell[6 + k]);
         v[k] = (double(to[k]) - double(from[k])) + images;
     }
     return v[0] * v[0] + v[1] * v[1] + v[2] * v[2];

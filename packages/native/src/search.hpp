@@ -146,7 +146,8 @@ template <class T> class Space {
 
     int64_t system = -1;
 
-    const std::string &build(const ketmap::Structures<T> &structures, const ketmap::Wanted &who, int64_t which, double within) {
+    const std::string &build(const ketmap::Structures<T> &structures, const ketmap::Wanted &who, int64_t which,
+                             double within) {
         all = &structures, wanted = &who, cutoff = within, system = which;
         begin = all->starts[system], cell = all->cells + 9 * system;
         images.build(*all, who, system, cutoff);
@@ -193,7 +194,8 @@ template <class T> class Space {
         }
         const uint32_t *done = near;
         for (int channel = 0; channel < wanted->n_channels; channel++) {
-            const uint32_t *next = std::lower_bound(done, const_cast<const uint32_t *>(end), images.channels[channel + 1]);
+            const uint32_t *next =
+                std::lower_bound(done, const_cast<const uint32_t *>(end), images.channels[channel + 1]);
             counts[channel] = next - done;
             done = next;
         }
@@ -241,7 +243,8 @@ template <class T> class Space {
         const Image &image = images.images[number];
         const int32_t shift[3] = {image.shift[0] + wrap[0], image.shift[1] + wrap[1], image.shift[2] + wrap[2]};
         double v[3];
-        return pair_vector(all->positions + 3 * atom, all->positions + 3 * image.atom, cell, shift, v) < cutoff * cutoff;
+        const T *from = all->positions + 3 * atom, *to = all->positions + 3 * image.atom;
+        return pair_vector(from, to, cell, shift, v) < cutoff * cutoff;
     }
 
     // visit(from, to) for the points of columns of bins that come nearer than `reach`
