@@ -187,7 +187,8 @@ print(f"{len(frames)} structures of {len(frames[0])} ions, energies spread by {e
 
 # %%
 # Four models, each linear in features: the field of p = 1 (ν = 1, l = 0: two numbers for each pair of types) and three
-# that end at a cutoff. Their errors hardly fall with more structures: what they miss lies beyond the cutoff.
+# that end at a cutoff. Their errors hardly fall with more structures: what they miss lies beyond the cutoff. What is
+# left of the field's error is its smearing, of 1 Å where ions come as close as 2.5 Å: with 0.7 Å it is below 0.1 %.
 
 
 def short(calculator, cutoff, max_angular, max_radial):
@@ -230,5 +231,5 @@ for name, curve in curves.items():
 axis.set_xticks(sizes, labels=sizes, minor=False)
 axis.set_xticks([], minor=True)
 axis.set(xlabel="structures in the training set", ylabel="RMSE / % of the spread of energies")
-axis.legend()
+axis.legend(loc="center right")
 plt.show()

@@ -29,7 +29,7 @@ def test_random_salt(data):
         model = Model(representation, Ridge(alpha=1e-9)).fit(frames[:32], energy=energies[:32])
         found = model.predict(frames[32:], "energy")["energy"].block(0).values[:, 0]
         errors[name] = np.sqrt(np.mean((found - energies[32:]) ** 2)) / energies[32:].std()
-    assert errors["V"] < 0.1 < 0.3 < errors["SOAP"], errors
+    assert errors["V"] < 0.002 < 0.3 < errors["SOAP"], errors
 
 
 def test_command_line(tmp_path):
