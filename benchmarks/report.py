@@ -25,7 +25,6 @@ TITLES = {
     "lode": "Long-range field",
     "ionic_md": "Dynamics of a salt with long range: what is conserved",
     "threads": "One thread and two",
-    "memory": "Fresh memory in large pages",
     "cg_product": "Coupled products: the kernel alone",
     "lambda_soap": "λ-SOAP: structures to TensorMap, and contracted gradients",
     "correlations": "Density correlations of third order: TensorMap to TensorMap",

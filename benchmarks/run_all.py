@@ -6,7 +6,7 @@ from pathlib import Path
 
 NAMES = (
     "expansion_kernel expansion bases by_pair radial_spectrum power_spectrum gradients md_step snap small large "
-    "threads memory channels cg_product lambda_soap correlations nice descriptors lode ionic_md"
+    "threads channels cg_product lambda_soap correlations nice descriptors lode ionic_md"
 ).split()
 
 

@@ -5,10 +5,6 @@ import warnings
 
 import torch
 
-# Fresh memory in pages of 4 kB costs more than computing what is written to it. torch asks for this at its first
-# allocation; whoever has set it, to 0 for instance, is heard.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
 
 def _load_native() -> str:
     """Load the native library; what stands in the way, or an empty string."""
